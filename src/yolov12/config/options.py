@@ -1,0 +1,120 @@
+"""The keyword arguments of the facade's methods, for editors and type checkers.
+
+Written from the dataclasses in `run.py` by `scripts/make_options.py`; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import TypedDict
+
+from yolov12.config.run import ImageSize
+
+
+class TrainOptions(TypedDict, total=False):
+    """Options of `train`."""
+
+    hsv_h: float
+    hsv_s: float
+    hsv_v: float
+    degrees: float
+    translate: float
+    scale: float
+    shear: float
+    perspective: float
+    flipud: float
+    fliplr: float
+    mosaic: float
+    mixup: float
+    copy_paste: float
+    data: str | PathLike[str]
+    epochs: int
+    batch: int
+    imgsz: int
+    device: str | int
+    workers: int
+    project: str | PathLike[str]
+    name: str
+    exist_ok: bool
+    resume: bool
+    pretrained: bool
+    freeze: int
+    seed: int
+    patience: int
+    val: bool
+    save_steps: int
+    plots: bool
+    cache: bool
+    amp: bool
+    single_cls: bool
+    fraction: float
+    on_bad_label: str
+    optimizer: str
+    lr0: float
+    lrf: float
+    cos_lr: bool
+    momentum: float
+    weight_decay: float
+    warmup_epochs: float
+    warmup_momentum: float
+    warmup_bias_lr: float
+    nbs: int
+    clip: float
+    ema_decay: float
+    ema_tau: float
+    close_mosaic: int
+    box: float
+    cls: float
+    dfl: float
+    rules: str
+
+
+class ValOptions(TypedDict, total=False):
+    """Options of `val`."""
+
+    data: str | PathLike[str]
+    split: str
+    imgsz: ImageSize
+    batch: int
+    conf: float
+    iou: float
+    max_det: int
+    rect: bool
+    device: str | int
+    precision: str
+    protocol: str
+    single_cls: bool
+    on_bad_label: str
+    plots: bool
+    project: str | PathLike[str]
+    name: str
+    exist_ok: bool
+    verbose: bool
+
+
+class PredictOptions(TypedDict, total=False):
+    """Options of `predict`."""
+
+    conf: float
+    iou: float
+    imgsz: ImageSize
+    max_det: int
+    rect: bool
+    classes: Sequence[int | str] | int | str | None
+    agnostic_nms: bool
+    precision: str
+    runtime: str
+    half: bool
+    device: str | int
+    batch: int
+    stream: bool
+    vid_stride: int
+    max_pixels: int
+    save: bool
+    save_txt: bool
+    show: bool
+    project: str | PathLike[str]
+    name: str
+    exist_ok: bool
+    verbose: bool

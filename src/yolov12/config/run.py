@@ -1,0 +1,161 @@
+"""What each verb can be told: train, val, predict. Frozen dataclasses whose fields are the public options.
+
+The names are those that users of this ecosystem already type (`imgsz, conf, iou, lr0 ...`). Every field carries its
+help text, range and choices; the command line, the Python facade and the checks all read them from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+ImageSize = int | tuple[int, int]  # one side, or (height, width)
+
+
+def option(
+    default: Any,
+    text: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] | None = None,
+) -> Any:
+    """A dataclass field with its help text and its limits (both inclusive)."""
+    return field(default=default, metadata={"help": text, "low": low, "high": high, "choices": choices})
+
+
+DEVICE_HELP = "'auto', 'cpu', 'cuda', 'cuda:1' or a GPU number"
+BAD_LABEL_HELP = "what to do with a label row or image that cannot be used: stop ('error') or drop and count ('skip')"
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Training-time augmentation. Each sample is a pure function of (seed, epoch, index) and these numbers."""
+
+    hsv_h: float = option(0.015, "hue gain range", low=0, high=1)
+    hsv_s: float = option(0.7, "saturation gain range", low=0, high=1)
+    hsv_v: float = option(0.4, "value gain range", low=0, high=1)
+    degrees: float = option(0.0, "rotation range in degrees", low=0, high=180)
+    translate: float = option(0.1, "shift range as a fraction of the image", low=0, high=1)
+    scale: float = option(0.5, "zoom range: 1 +- scale", low=0, high=1)
+    shear: float = option(0.0, "shear range in degrees", low=0, high=90)
+    perspective: float = option(0.0, "perspective range", low=0, high=0.01)
+    flipud: float = option(0.0, "probability of an upside-down flip", low=0, high=1)
+    fliplr: float = option(0.5, "probability of a left-right flip", low=0, high=1)
+    mosaic: float = option(1.0, "probability of a 4-image mosaic", low=0, high=1)
+    mixup: float = option(0.0, "probability of blending two samples", low=0, high=1)
+    copy_paste: float = option(0.0, "fraction of eligible mirrored objects pasted (needs polygons)", low=0, high=1)
+
+
+@dataclass(frozen=True)
+class TrainConfig(AugmentConfig):
+    """Options of `train`; the defaults are the published recipe of the paper's repository where it has one."""
+
+    data: str = option("", "data set: YAML file, or a folder that holds one")
+    epochs: int = option(100, "passes over the training set", low=1, high=100_000)
+    batch: int = option(16, "images per forward pass", low=1, high=65_536)
+    imgsz: int = option(640, "square training size in pixels, rounded up to a multiple of 32", low=32, high=8192)
+    device: str = option("auto", DEVICE_HELP)
+    workers: int = option(2, "loader processes; 0 loads in the training process", low=0, high=256)
+    project: str = option("", "folder for runs; empty: runs/<task>")
+    name: str = option("train", "name of this run's folder")
+    exist_ok: bool = option(False, "write into an existing run folder instead of numbering a new one")
+    resume: bool = option(
+        False, "continue the run named by --project/--name, or the one that the model file belongs to"
+    )
+    pretrained: bool = option(True, "start from the model's weights; False: fresh weights")
+    freeze: int = option(0, "number of leading layers (official numbering) that do not train", low=0, high=21)
+    seed: int = option(0, "seed of weights, order and augmentation", low=0, high=2**31 - 1)
+    patience: int = option(100, "epochs without a better fitness before stopping; 0: never", low=0, high=100_000)
+    val: bool = option(True, "evaluate after every epoch (always after the last)")
+    save_steps: int = option(0, "also save the training state every so many steps; 0: every epoch", low=0, high=10**9)
+    plots: bool = option(True, "draw curves and sample batches into the run folder")
+    cache: bool = option(True, "keep resized images in memory when they fit into a quarter of it")
+    amp: bool = option(True, "half-precision autocast where the hardware has it")
+    single_cls: bool = option(False, "treat all classes as one")
+    fraction: float = option(1.0, "part of the training set to use", low=0.0001, high=1)
+    on_bad_label: str = option("error", BAD_LABEL_HELP, choices=("error", "skip"))
+    optimizer: str = option(
+        "auto", "optimizer", choices=("auto", "SGD", "Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSProp")
+    )
+    lr0: float = option(0.01, "initial learning rate (ignored by optimizer 'auto')", low=0, high=10)
+    lrf: float = option(0.01, "final learning rate as a fraction of the initial one", low=0, high=1)
+    cos_lr: bool = option(False, "cosine instead of linear learning-rate schedule")
+    momentum: float = option(0.937, "SGD momentum or Adam beta1", low=0, high=0.9999)
+    weight_decay: float = option(0.0005, "weight decay at a nominal batch of `nbs`", low=0, high=1)
+    warmup_epochs: float = option(3.0, "warm-up length in epochs", low=0, high=1000)
+    warmup_momentum: float = option(0.8, "momentum at the start of warm-up", low=0, high=0.9999)
+    warmup_bias_lr: float = option(0.0, "bias learning rate at the start of warm-up", low=0, high=10)
+    nbs: int = option(64, "nominal batch: gradients accumulate until it is reached", low=1, high=65_536)
+    clip: float = option(10.0, "largest L2 norm of the gradient", low=0, high=1e9)
+    ema_decay: float = option(0.9999, "limit of the weight average's decay", low=0, high=1)
+    ema_tau: float = option(2000.0, "updates over which the average's decay rises", low=1, high=1e9)
+    close_mosaic: int = option(10, "last epochs without mosaic, mixup and copy-paste", low=0, high=100_000)
+    box: float = option(7.5, "gain of the box loss", low=0, high=1000)
+    cls: float = option(0.5, "gain of the class loss", low=0, high=1000)
+    dfl: float = option(1.5, "gain of the distribution focal loss", low=0, high=1000)
+    rules: str = option(
+        "r8363", "assigner and loss rules: the paper's repository or the later ones", choices=("r8363", "r84190")
+    )
+
+
+@dataclass(frozen=True)
+class ValConfig:
+    """Options of `val`."""
+
+    data: str = option("", "data set: YAML file, or a folder that holds one")
+    split: str = option("val", "which split to score", choices=("train", "val", "test"))
+    imgsz: ImageSize = option(640, "canvas: one side, or height and width; rounded up to 32", low=32, high=8192)
+    batch: int = option(16, "images per forward pass", low=1, high=65_536)
+    conf: float = option(0.001, "lowest score that counts", low=0, high=1)
+    iou: float = option(0.7, "overlap above which the lower-scored box is dropped", low=0, high=1)
+    max_det: int = option(300, "most detections per image", low=1, high=100_000)
+    rect: bool = option(True, "smallest rectangle per image instead of a square")
+    device: str = option("auto", DEVICE_HELP)
+    precision: str = option("auto", "arithmetic", choices=("auto", "fp32", "bf16", "fp16"))
+    protocol: str = option(
+        "predict", "canvas rule: as predict does, or the reference's validation", choices=("predict", "reference")
+    )
+    single_cls: bool = option(False, "treat all classes as one")
+    on_bad_label: str = option("error", BAD_LABEL_HELP, choices=("error", "skip"))
+    plots: bool = option(True, "draw curves and the confusion matrix")
+    project: str = option("", "folder for runs; empty: runs/<task>")
+    name: str = option("val", "name of this run's folder")
+    exist_ok: bool = option(False, "write into an existing run folder instead of numbering a new one")
+    verbose: bool = option(True, "print the per-class table")
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Options of `predict`."""
+
+    conf: float = option(0.25, "lowest score that is shown", low=0, high=1)
+    iou: float = option(0.7, "overlap above which the lower-scored box is dropped", low=0, high=1)
+    imgsz: ImageSize = option(640, "canvas: one side, or height and width; rounded up to 32", low=32, high=8192)
+    max_det: int = option(300, "most detections per image", low=1, high=100_000)
+    rect: bool = option(True, "smallest rectangle per image instead of a square")
+    classes: tuple[int | str, ...] | None = option(None, "only these classes: ids or names")
+    agnostic_nms: bool = option(False, "suppress across classes")
+    precision: str = option("auto", "arithmetic", choices=("auto", "fp32", "bf16", "fp16"))
+    runtime: str = option("auto", "what runs the network", choices=("auto", "torch"))
+    half: bool = option(False, "same as precision='fp16'")
+    device: str = option("auto", DEVICE_HELP)
+    batch: int = option(8, "images per forward pass for folders and lists", low=1, high=65_536)
+    stream: bool = option(False, "return a generator instead of a list")
+    vid_stride: int = option(1, "take every n-th video frame", low=1, high=1_000_000)
+    max_pixels: int = option(50_000_000, "largest image in pixels that is decoded", low=1, high=10**10)
+    save: bool = option(False, "save annotated images into the run folder")
+    save_txt: bool = option(False, "save detections as text labels into the run folder")
+    show: bool = option(False, "show annotated images in a window")
+    project: str = option("", "folder for runs; empty: runs/<task>")
+    name: str = option("predict", "name of this run's folder")
+    exist_ok: bool = option(False, "write into an existing run folder instead of numbering a new one")
+    verbose: bool = option(True, "print progress and a summary")
+
+
+Verb = Literal["train", "val", "predict"]
+CONFIGS: dict[Verb, type[TrainConfig] | type[ValConfig] | type[PredictConfig]] = {
+    "train": TrainConfig,
+    "val": ValConfig,
+    "predict": PredictConfig,
+}

@@ -1,0 +1,40 @@
+"""Where runs write: `runs/<task>/<name>[N]`, a new number for every run unless the user says otherwise."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from yolov12.atomic import write_atomic
+from yolov12.errors import ConfigError
+
+
+def new_run_folder(task: str, project: str, name: str, *, exist_ok: bool) -> Path:
+    """Create and return the run's folder; raises ConfigError when it cannot be written.
+
+    The number is claimed by creating the folder, so two runs that start together never share one.
+    """
+    parent = Path(project) if project else Path("runs") / task
+    if Path(name).name != name or name in ("", ".", ".."):
+        raise ConfigError(f"--name {name!r}: must be a plain folder name; say where with --project")
+    candidates = (parent / (name if number == 1 else f"{name}{number}") for number in itertools.count(1))
+    try:
+        for folder in candidates:
+            try:
+                folder.mkdir(parents=True, exist_ok=exist_ok)
+            except FileExistsError:
+                if exist_ok:
+                    raise ConfigError(f"--project/--name {folder}: is a file, not a folder") from None
+                continue
+            return folder
+    except OSError as error:
+        raise ConfigError(f"--project {parent}: cannot create the run folder ({error.strerror})") from error
+    raise AssertionError("unreachable: the candidates never end")
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write `value` as readable JSON, atomically."""
+    write_atomic(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
