@@ -1,0 +1,68 @@
+"""The one convolution unit that everything is made of, and the folding of its batch norm for inference."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+NORM_EPS = 1e-3
+NORM_MOMENTUM = 0.03
+
+
+class ConvNormAct(nn.Module):
+    """Convolution, batch norm, SiLU: (B, in, H, W) -> (B, out, H / stride, W / stride).
+
+    The kernel is odd and padded by half of it. `activation=False` leaves the SiLU out; `bias=True` gives the
+    convolution a bias of its own before the norm, as some released files have.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int = 1,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        activation: bool = True,
+        bias: bool = False,
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, groups=groups, bias=bias)
+        self.norm: nn.BatchNorm2d | nn.Identity = nn.BatchNorm2d(out_channels, eps=NORM_EPS, momentum=NORM_MOMENTUM)
+        self.activation = activation
+
+    def forward(self, images: Tensor) -> Tensor:
+        """One map in, one map out."""
+        features: Tensor = self.norm(self.conv(images))
+        if not self.activation:
+            return features
+        # In place saves a pass over memory in inference; under autograd it would cost a hidden copy instead.
+        return functional.silu(features, inplace=not features.requires_grad)
+
+
+class DepthwiseConv(ConvNormAct):
+    """A ConvNormAct with one filter per channel."""
+
+    def __init__(self, channels: int, kernel: int, *, activation: bool = True, bias: bool = False) -> None:
+        super().__init__(channels, channels, kernel, groups=channels, activation=activation, bias=bias)
+
+
+def fold_batch_norm(unit: ConvNormAct) -> None:
+    """Put the norm's running statistics into the convolution, in place; exact up to rounding, inference only."""
+    norm = unit.norm
+    if isinstance(norm, nn.Identity):
+        return
+    if norm.running_mean is None or norm.running_var is None:
+        raise ValueError("a batch norm without running statistics cannot be folded")
+    conv = unit.conv
+    with torch.no_grad():
+        # Double precision: the fold happens once, its rounding would stay for ever.
+        gain = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+        bias = torch.zeros_like(gain) if conv.bias is None else conv.bias.double()
+        weight = conv.weight.double() * gain[:, None, None, None]
+        shift = norm.bias.double() + (bias - norm.running_mean.double()) * gain
+        conv.weight.copy_(weight)
+        conv.bias = nn.Parameter(shift.to(conv.weight.dtype), requires_grad=conv.weight.requires_grad)
+    unit.norm = nn.Identity()

@@ -1,0 +1,44 @@
+"""Path-aggregation feature pyramid (Liu et al. 2018, arXiv:1803.01534) with R-ELAN blocks, as YOLOv12 uses it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from yolov12.config.model import PAFPNConfig
+from yolov12.models.attention import RELAN
+from yolov12.models.blocks import C3k2
+from yolov12.models.layers import ConvNormAct
+from yolov12.models.registry import NECKS, FeatureModule, FeatureSpec
+
+
+@NECKS.register("pafpn")
+class PAFPN(FeatureModule):
+    """Three maps, finest first -> three maps of the same sizes: coarse meaning goes down, fine position comes up."""
+
+    def __init__(self, config: PAFPNConfig, features: FeatureSpec) -> None:
+        super().__init__()
+        p3, p4, p5 = features.channels
+        top_p4, out_p3, down_p3, out_p4, down_p4, out_p5 = config.channels
+        self.top_p4 = RELAN(p5 + p4, top_p4, repeats=config.repeats)
+        self.out_p3 = RELAN(top_p4 + p3, out_p3, repeats=config.repeats)
+        self.down_p3 = ConvNormAct(out_p3, down_p3, 3, stride=2)
+        self.out_p4 = RELAN(down_p3 + top_p4, out_p4, repeats=config.repeats)
+        self.down_p4 = ConvNormAct(out_p4, down_p4, 3, stride=2)
+        self.out_p5 = C3k2(down_p4 + p5, out_p5, repeats=config.repeats, expansion=0.5, use_c3k=True)
+        self.spec = FeatureSpec((out_p3, out_p4, out_p5), features.strides)
+
+    def forward(self, features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Top-down, then bottom-up."""
+        p3, p4, p5 = features
+        top_p4 = self.top_p4(torch.cat((_upsample(p5), p4), 1))
+        out_p3 = self.out_p3(torch.cat((_upsample(top_p4), p3), 1))
+        out_p4 = self.out_p4(torch.cat((self.down_p3(out_p3), top_p4), 1))
+        out_p5 = self.out_p5(torch.cat((self.down_p4(out_p4), p5), 1))
+        return out_p3, out_p4, out_p5
+
+
+def _upsample(features: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B, C, 2H, 2W), nearest neighbour."""
+    return functional.interpolate(features, scale_factor=2.0, mode="nearest")

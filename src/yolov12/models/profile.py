@@ -1,0 +1,152 @@
+"""What a network costs: parameters and GFLOPs per layer, and which attention kernel a device would run.
+
+Counted on the meta device, where nothing is computed, so that every size and resolution takes milliseconds. One
+multiply-accumulate is two operations. `gflops` counts convolutions and linear layers with their norms folded, as the
+published tables do; `gflops_with_attention` adds the two matrix products of every attention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend
+
+from yolov12.config.model import HEAD_DIM
+from yolov12.models.attention import AreaAttention
+from yolov12.models.detector import Detector
+
+IMAGE_CHANNELS = 3
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class LayerProfile:
+    """One part of the figure; `shapes` are its outputs for one image, `parameters` include frozen ones, unfused."""
+
+    name: str
+    shapes: tuple[tuple[int, ...], ...]
+    parameters: int
+    gflops: float
+    attention_gflops: float
+
+
+@dataclass(frozen=True)
+class ModelProfile:
+    """All layers in order of execution, and their sums."""
+
+    imgsz: tuple[int, int]
+    layers: tuple[LayerProfile, ...]
+
+    @property
+    def parameters(self) -> int:
+        """Parameters of the unfused network, frozen ones included."""
+        return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def gflops(self) -> float:
+        """Billions of operations per image without the attention products."""
+        return sum(layer.gflops for layer in self.layers)
+
+    @property
+    def gflops_with_attention(self) -> float:
+        """Billions of operations per image, attention products included."""
+        return self.gflops + sum(layer.attention_gflops for layer in self.layers)
+
+    def table(self) -> str:
+        """The layers as text, one a line, and the totals."""
+        lines = [f"{'layer':<20}{'output':<24}{'parameters':>12}{'GFLOPs':>9}{'attention':>11}"]
+        for layer in self.layers:
+            shape = " ".join("x".join(str(side) for side in shape) for shape in layer.shapes[:1])
+            more = f" +{len(layer.shapes) - 1}" if len(layer.shapes) > 1 else ""
+            lines.append(
+                f"{layer.name:<20}{shape + more:<24}{layer.parameters:>12,}{layer.gflops:>9.3f}"
+                f"{layer.attention_gflops:>11.3f}"
+            )
+        attention = self.gflops_with_attention - self.gflops
+        lines.append(f"{'total':<44}{self.parameters:>12,}{self.gflops:>9.3f}{attention:>11.3f}")
+        return "\n".join(lines)
+
+
+def profile(model: Detector, imgsz: int | tuple[int, int] = 640) -> ModelProfile:
+    """Cost of one image of `imgsz` (one side, or height and width; multiples of 32), counted on a twin of the model's config."""
+    height, width = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
+    with torch.device("meta"):
+        twin = Detector(model.config).eval()
+    layers = _layers(twin)
+    shapes: dict[nn.Module, tuple[tuple[int, ...], ...]] = {}
+    convolutions: dict[nn.Module, int] = {}
+    attention: dict[nn.Module, int] = {}
+    for module in twin.modules():
+        if module in layers.values():
+            module.register_forward_hook(_recorder(shapes, _shapes))
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+            module.register_forward_hook(_recorder(convolutions, _weight_products))
+        elif isinstance(module, AreaAttention):
+            module.register_forward_hook(_recorder(attention, _attention_products))
+    with torch.inference_mode():
+        twin(torch.empty(1, IMAGE_CHANNELS, height, width, device="meta"))
+    rows = tuple(
+        LayerProfile(
+            name=name,
+            shapes=shapes[layer],
+            parameters=sum(parameter.numel() for parameter in layer.parameters()),
+            gflops=2e-9 * sum(convolutions.get(module, 0) for module in layer.modules()),
+            attention_gflops=2e-9 * sum(attention.get(module, 0) for module in layer.modules()),
+        )
+        for name, layer in layers.items()
+    )
+    return ModelProfile((height, width), rows)
+
+
+def attention_report(device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> str:
+    """One line: which scaled-dot-product kernel torch picks for area attention in inference on this device."""
+    # Layout as in AreaAttention: (areas, positions, heads, 32) seen as (areas, heads, positions, 32).
+    tokens = torch.zeros(4, 400, 2, HEAD_DIM, device=device, dtype=dtype).transpose(1, 2)
+    backend = SDPBackend(torch._fused_sdp_choice(tokens, tokens, tokens))
+    return f"attention kernel on {torch.device(device)} in {str(dtype).removeprefix('torch.')}: {backend.name.lower()}"
+
+
+def _layers(model: Detector) -> dict[str, nn.Module]:
+    """Children of backbone and neck and every head, by dotted name, in order of execution."""
+    parts = {"backbone": model.backbone, "neck": model.neck, "heads": model.heads}
+    return {f"{part}.{name}": child for part, module in parts.items() for name, child in module.named_children()}
+
+
+def _recorder(
+    store: dict[nn.Module, R], measure: Callable[[nn.Module, object], R]
+) -> Callable[[nn.Module, object, object], None]:
+    def record(module: nn.Module, inputs: object, outputs: object) -> None:
+        store[module] = measure(module, outputs)
+
+    return record
+
+
+def _shapes(module: nn.Module, outputs: object) -> tuple[tuple[int, ...], ...]:
+    """Shapes without the batch of all tensors in a nest of tuples."""
+    if isinstance(outputs, Tensor):
+        return (tuple(outputs.shape[1:]),)
+    if isinstance(outputs, tuple):
+        return tuple(shape for output in outputs for shape in _shapes(module, output))
+    raise TypeError(f"{type(module).__name__} returned {type(outputs).__name__}, expected tensors")
+
+
+def _weight_products(module: nn.Module, outputs: object) -> int:
+    """Multiply-accumulates of a layer whose every output value is a product with one row of its weight."""
+    weight = module.get_parameter("weight")
+    if not isinstance(outputs, Tensor):
+        raise TypeError(f"{type(module).__name__} returned {type(outputs).__name__}, expected a tensor")
+    return outputs.numel() * weight.numel() // weight.shape[0]
+
+
+def _attention_products(module: nn.Module, outputs: object) -> int:
+    """Multiply-accumulates of queries times keys and weights times values: each position sees one area."""
+    if not isinstance(module, AreaAttention) or not isinstance(outputs, Tensor):
+        raise TypeError("expected an area attention and its map")
+    _, channels, height, width = outputs.shape
+    positions = height * width
+    return 2 * positions * (positions // module.areas) * channels

@@ -1,0 +1,72 @@
+"""Named backbones, necks and heads, and what they promise each other: channels and strides, nothing else.
+
+A backbone declares a `FeatureSpec`; a neck and a head see only that. To add one, write its file, decorate the class
+with `BACKBONES.register("name")` and import the file in the package's `__init__`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, NamedTuple, TypeVar
+
+from torch import nn
+
+from yolov12.config.model import PartConfig
+from yolov12.errors import ConfigError, did_you_mean
+
+
+class FeatureSpec(NamedTuple):
+    """Widths and strides (input pixels per cell) of the maps that a part hands on, finest first."""
+
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+class FeatureModule(nn.Module):
+    """Base of backbones and necks: a module that says what it hands on."""
+
+    spec: FeatureSpec
+
+
+P = TypeVar("P", bound=nn.Module)
+
+
+class Registry(Generic[P]):
+    """Classes by name, each built from its config and then the specs of what it receives.
+
+    A name that is taken or unknown is a ConfigError that lists the names there are.
+    """
+
+    def __init__(self, role: str) -> None:
+        self.role = role
+        self._classes: dict[str, type[P]] = {}
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Registered names, sorted."""
+        return tuple(sorted(self._classes))
+
+    def register(self, kind: str) -> Callable[[type[P]], type[P]]:
+        """Class decorator: `@BACKBONES.register("yolov12")`."""
+
+        def add(part: type[P]) -> type[P]:
+            if kind in self._classes:
+                raise ConfigError(f"{self.role} {kind!r} is registered twice. Registered: {', '.join(self.kinds)}")
+            self._classes[kind] = part
+            return part
+
+        return add
+
+    def build(self, config: PartConfig, *inputs: FeatureSpec) -> P:
+        """A fresh part for `config`, on features of the given specs."""
+        if config.kind not in self._classes:
+            raise ConfigError(
+                f"--model.{self.role} {config.kind!r} is not a registered {self.role}."
+                f"{did_you_mean(config.kind, self.kinds)} Registered: {', '.join(self.kinds)}"
+            )
+        return self._classes[config.kind](config, *inputs)
+
+
+BACKBONES: Registry[FeatureModule] = Registry("backbone")
+NECKS: Registry[FeatureModule] = Registry("neck")
+HEADS: Registry[nn.Module] = Registry("head")
