@@ -1,0 +1,1 @@
+"""Training: optimizer, weight average, training state, logger and the loop that drives them."""

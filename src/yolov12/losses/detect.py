@@ -1,0 +1,113 @@
+"""The detection loss: class scores, box overlap (complete IoU) and the distribution of each side's distance.
+
+Class scores are trained towards the task-aligned targets of `losses.assigner` (TOOD, arXiv:2108.07755) with binary
+cross-entropy, boxes with 1 - CIoU (arXiv:1911.08287), the distributions with distribution focal loss
+(arXiv:2006.04388). The two box terms weigh each anchor by its target score; all terms are divided by the sum of the
+target scores. Everything is computed in float32, whatever the network computed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from yolov12.data.sample import Targets
+from yolov12.losses.assigner import Assignment, TaskAlignedAssigner
+from yolov12.models.heads.detect import DetectOutputs
+from yolov12.ops.boxes import anchor_points, distances_to_xyxy, expected_distances, xyxy_to_distances
+from yolov12.ops.similarity import ciou
+
+LossTerms = dict[str, Tensor]
+
+
+class Gains(NamedTuple):
+    """Factors of the three terms."""
+
+    box: float = 7.5
+    cls: float = 0.5
+    dfl: float = 1.5
+
+
+DEFAULT_GAINS = Gains()
+
+
+class DetectionLoss:
+    """Loss of a detection head on one batch."""
+
+    def __init__(self, strides: Sequence[int], gains: Gains = DEFAULT_GAINS, rules: str = "r8363") -> None:
+        self.strides = tuple(strides)
+        self.gains = gains
+        self.assigner = TaskAlignedAssigner(rules=rules)
+
+    def __call__(self, outputs: DetectOutputs, targets: Targets) -> LossTerms:
+        """Gained terms `box`, `cls`, `dfl`, each a scalar; their sum times the number of images is the total.
+
+        A batch without objects has box and dfl terms of 0 and still reaches every output with a (zero) gradient.
+        Non-finite outputs give a non-finite term, not an exception.
+        """
+        sizes = [(level.shape[2], level.shape[3]) for level in outputs.box_logits]
+        device = outputs.box_logits[0].device
+        with torch.autocast(device.type, enabled=False):
+            box_logits = flatten_levels(outputs.box_logits)  # (B, A, 4 * R)
+            box_logits = box_logits.view(*box_logits.shape[:2], 4, -1)  # (B, A, 4, R)
+            class_logits = flatten_levels(outputs.class_logits)  # (B, A, C)
+            points, steps = anchor_points(sizes, self.strides, device=device)
+            with torch.no_grad():
+                distances = expected_distances(box_logits)  # (B, A, 4)
+                boxes_input = distances_to_xyxy(distances, points) * steps
+            foreground = self.assigner(class_logits, boxes_input, targets, sizes, self.strides)
+            scale = 1 / foreground.score.sum().clamp(min=1)
+
+            anchor = foreground.anchor % len(points)
+            wanted = targets.boxes_input[foreground.target] / steps[anchor]  # (F, 4) cells
+            logits = box_logits.flatten(0, 1).index_select(0, foreground.anchor)  # (F, 4, R)
+            box, dfl = box_terms(logits, points[anchor], wanted, foreground.score)
+            cls = class_term(class_logits, targets.labels, foreground)
+        terms = {"box": box, "cls": cls, "dfl": dfl}
+        return {name: terms[name] * scale * gain for name, gain in self.gains._asdict().items()}
+
+
+def flatten_levels(maps: Sequence[Tensor]) -> Tensor:
+    """Maps (B, channels, H, W) of all levels -> (B, A, channels) float32; a plain copy for channels-last maps."""
+    return torch.cat([level.flatten(2).transpose(1, 2) for level in maps], 1).float()
+
+
+def class_term(class_logits: Tensor, labels: Tensor, foreground: Assignment) -> Tensor:
+    """Sum of the binary cross-entropy of all logits (B, A, C) with targets that are 0 but for the foreground's.
+
+    With target t it is softplus(x) - t x: one pass over all logits, and the few targets need no dense tensor.
+    """
+    wanted = foreground.anchor * class_logits.shape[2] + labels[foreground.target]
+    hit = class_logits.flatten().index_select(0, wanted)
+    return functional.softplus(class_logits).sum() - (foreground.score * hit).sum()
+
+
+def box_terms(box_logits: Tensor, points: Tensor, boxes: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Weighted sums over the foreground of 1 - CIoU and of the distribution focal loss.
+
+    box_logits  (F, 4, R)
+    points      (F, 2), boxes (F, 4) corners: anchor points and wanted boxes, in cells
+    weight      (F,) target scores
+    """
+    predicted = distances_to_xyxy(expected_distances(box_logits), points)
+    box = (weight * (1 - ciou(predicted, boxes))).sum()
+    dfl = (weight * distribution_focal_loss(box_logits, xyxy_to_distances(boxes, points)).mean(1)).sum()
+    return box, dfl
+
+
+def distribution_focal_loss(logits: Tensor, distances: Tensor) -> Tensor:
+    """Cross-entropy (...) of logits (..., R) with the two bins around each of `distances` (...), weighted linearly.
+
+    Distances are clamped to [0, R - 1.01], so that both bins exist.
+    """
+    distances = distances.clamp(0, logits.shape[-1] - 1.01)
+    lower = distances.floor()
+    log_probabilities = logits.log_softmax(-1)
+    index = lower.long()[..., None]
+    at_lower = log_probabilities.gather(-1, index).squeeze(-1)
+    at_upper = log_probabilities.gather(-1, index + 1).squeeze(-1)
+    return -((lower + 1 - distances) * at_lower + (distances - lower) * at_upper)

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+
+from yolov12.config.model import model_config
+from yolov12.data.sample import Targets
+from yolov12.losses.criterion import Criterion
+from yolov12.losses.detect import DetectionLoss, Gains
+from yolov12.models.heads.detect import DetectOutputs
+
+OUTPUTS = DetectOutputs(
+    tuple(torch.ones(1, 64, side, side) for side in (8, 4, 2)),
+    tuple(torch.zeros(1, 3, side, side) for side in (8, 4, 2)),
+)
+TARGETS = Targets(torch.tensor([0]), torch.tensor([1]), torch.tensor([[4.0, 4, 50, 40]]))
+
+
+def test_a_single_head_has_plain_names() -> None:
+    config = model_config("yolov12n", num_classes=3)
+    gains = Gains(1, 2, 3)
+    terms = Criterion(config, gains, "r84190")({"detect": OUTPUTS}, TARGETS)
+    expected = DetectionLoss(config.strides, gains, "r84190")(OUTPUTS, TARGETS)
+    assert list(terms) == ["box", "cls", "dfl"]
+    assert terms == expected
+
+
+def test_several_heads_have_their_name_in_front() -> None:
+    config = model_config("yolov12n", num_classes=3)
+    two = dataclasses.replace(config, heads={"detect": config.heads["detect"], "other": config.heads["detect"]})
+    terms = Criterion(two)({"detect": OUTPUTS, "other": OUTPUTS}, TARGETS)
+    assert list(terms) == [f"{head}.{term}" for head in ("detect", "other") for term in ("box", "cls", "dfl")]
+    assert terms["detect.box"] == terms["other.box"]
