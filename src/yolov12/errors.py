@@ -82,5 +82,6 @@ class Interrupted(YoloError):
 
 def did_you_mean(value: object, choices: Iterable[str]) -> str:
     """`" Did you mean 'x'?"` for the closest of `choices`, or an empty string when none is close."""
-    close = difflib.get_close_matches(str(value), list(choices), n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    by_lower_case = {choice.lower(): choice for choice in choices}
+    close = difflib.get_close_matches(str(value).lower(), by_lower_case, n=1)
+    return f" Did you mean {by_lower_case[close[0]]!r}?" if close else ""

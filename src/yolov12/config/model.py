@@ -11,11 +11,11 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
+from yolov12.config.fields import from_fields, require_mapping
 from yolov12.errors import ConfigError, did_you_mean
 
 LAYOUTS = ("turbo", "v1.0")
@@ -196,9 +196,7 @@ class ModelConfig:
         if self.task not in TASKS:
             raise ConfigError(f"task {self.task!r} is not available yet. Available: {', '.join(TASKS)}")
         if self.task not in self.heads:
-            raise ConfigError(
-                f"no head is named after the task {self.task!r}; heads: {', '.join(self.heads) or 'none'}"
-            )
+            raise ConfigError(f"no head is named after {self.task!r}. Heads: {', '.join(self.heads) or 'none'}")
 
     @property
     def num_classes(self) -> int:
@@ -220,14 +218,14 @@ class ModelConfig:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ModelConfig:
         """The config that `to_dict` wrote. Raises ConfigError naming the first field that is wrong."""
-        values = dict(_require_mapping("model", data))
-        heads = _require_mapping("model.heads", values.get("heads", {}))
+        values = dict(require_mapping("model", data))
+        heads = require_mapping("model.heads", values.get("heads", {}))
         values["backbone"] = _part_from_dict("model.backbone", BACKBONE_CONFIGS, values.get("backbone"))
         values["neck"] = _part_from_dict("model.neck", NECK_CONFIGS, values.get("neck"))
         values["heads"] = {
             name: _part_from_dict(f"model.heads.{name}", HEAD_CONFIGS, head) for name, head in heads.items()
         }
-        return _from_fields("model", cls, values)
+        return from_fields("model", cls, values)
 
 
 class Variant(NamedTuple):
@@ -334,12 +332,6 @@ def _require_multiples(kind: str, channels: tuple[int, ...]) -> None:
         raise ConfigError(f"{kind}.channels {channels}: every width must be a multiple of {WIDTH_MULTIPLE}")
 
 
-def _require_mapping(where: str, value: object) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ConfigError(f"{where}: expected named fields, got {type(value).__name__}")
-    return value
-
-
 def _part_to_dict(part: PartConfig) -> dict[str, Any]:
     values = dataclasses.asdict(part)
     lists = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
@@ -347,34 +339,8 @@ def _part_to_dict(part: PartConfig) -> dict[str, Any]:
 
 
 def _part_from_dict(where: str, kinds: Mapping[str, type[T]], value: object) -> T:
-    fields = dict(_require_mapping(where, value))
+    fields = dict(require_mapping(where, value))
     kind = fields.pop("kind", None)
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         raise ConfigError(f"{where}.kind {kind!r}: choose from {', '.join(sorted(kinds))}.{did_you_mean(kind, kinds)}")
-    return _from_fields(where, kinds[kind], fields)
-
-
-def _from_fields(where: str, config_type: type[T], values: Mapping[str, object]) -> T:
-    hints = {name: hint for name, hint in typing.get_type_hints(config_type).items() if not _is_class_var(hint)}
-    for name in values:
-        if name not in hints:
-            raise ConfigError(f"{where}.{name} is not a field.{did_you_mean(name, hints)} Fields: {', '.join(hints)}")
-    required = {name for name in hints if name not in vars(config_type)}
-    if missing := sorted(required - set(values)):
-        raise ConfigError(f"{where}: missing {', '.join(missing)}")
-    return config_type(**{name: _field_value(f"{where}.{name}", hints[name], value) for name, value in values.items()})
-
-
-def _is_class_var(hint: Any) -> bool:
-    return typing.get_origin(hint) is ClassVar
-
-
-def _field_value(where: str, kind: Any, value: object) -> object:
-    if kind in (int, bool, str):
-        if type(value) is not kind:
-            raise ConfigError(f"{where} = {value!r}: expected {kind.__name__}, got {type(value).__name__}")
-    elif kind == tuple[int, ...]:
-        if not isinstance(value, (list, tuple)) or any(type(number) is not int for number in value):
-            raise ConfigError(f"{where} = {value!r}: expected a list of whole numbers")
-        return tuple(value)
-    return value
+    return from_fields(where, kinds[kind], fields)

@@ -50,6 +50,7 @@ class TrainOptions(TypedDict, total=False):
     single_cls: bool
     fraction: float
     on_bad_label: str
+    max_pixels: int
     optimizer: str
     lr0: float
     lrf: float
@@ -86,6 +87,7 @@ class ValOptions(TypedDict, total=False):
     protocol: str
     single_cls: bool
     on_bad_label: str
+    max_pixels: int
     plots: bool
     project: str | PathLike[str]
     name: str

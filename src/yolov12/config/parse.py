@@ -147,4 +147,4 @@ def _check_range(name: str, value: object, low: float | None, high: float | None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return
     if math.isnan(value) or (low is not None and value < low) or (high is not None and value > high):
-        raise ConfigError(f"--{name} {value}: must be between {low:g} and {high:g}")
+        raise ConfigError(f"--{name} {value:g}: must be between {low:g} and {high:g}")

@@ -25,6 +25,8 @@ def option(
 
 
 DEVICE_HELP = "'auto', 'cpu', 'cuda', 'cuda:1' or a GPU number"
+MAX_PIXELS = 50_000_000
+MAX_PIXELS_HELP = "largest image in pixels that is decoded"
 BAD_LABEL_HELP = "what to do with a label row or image that cannot be used: stop ('error') or drop and count ('skip')"
 
 
@@ -75,6 +77,7 @@ class TrainConfig(AugmentConfig):
     single_cls: bool = option(False, "treat all classes as one")
     fraction: float = option(1.0, "part of the training set to use", low=0.0001, high=1)
     on_bad_label: str = option("error", BAD_LABEL_HELP, choices=("error", "skip"))
+    max_pixels: int = option(MAX_PIXELS, MAX_PIXELS_HELP, low=1, high=10**10)
     optimizer: str = option(
         "auto", "optimizer", choices=("auto", "SGD", "Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSProp")
     )
@@ -118,6 +121,7 @@ class ValConfig:
     )
     single_cls: bool = option(False, "treat all classes as one")
     on_bad_label: str = option("error", BAD_LABEL_HELP, choices=("error", "skip"))
+    max_pixels: int = option(MAX_PIXELS, MAX_PIXELS_HELP, low=1, high=10**10)
     plots: bool = option(True, "draw curves and the confusion matrix")
     project: str = option("", "folder for runs; empty: runs/<task>")
     name: str = option("val", "name of this run's folder")
@@ -143,7 +147,7 @@ class PredictConfig:
     batch: int = option(8, "images per forward pass for folders and lists", low=1, high=65_536)
     stream: bool = option(False, "return a generator instead of a list")
     vid_stride: int = option(1, "take every n-th video frame", low=1, high=1_000_000)
-    max_pixels: int = option(50_000_000, "largest image in pixels that is decoded", low=1, high=10**10)
+    max_pixels: int = option(MAX_PIXELS, MAX_PIXELS_HELP, low=1, high=10**10)
     save: bool = option(False, "save annotated images into the run folder")
     save_txt: bool = option(False, "save detections as text labels into the run folder")
     show: bool = option(False, "show annotated images in a window")

@@ -136,7 +136,7 @@ def _pieces(expected: Mapping[str, Tensor], config: ModelConfig) -> Iterator[Pie
         for projection, rows in _projections(config.layout, channels):
             for key, shape in tensors.items():
                 official = official_key(key).replace(".qkv.", f".{projection}.")
-                # A counter has no rows: every published projection carries its own copy of it.
+                # A counter has no rows; those of both projections have counted the same batches.
                 yield Piece(official, key, (len(rows), *shape[1:]), rows) if shape else Piece(official, key, (), None)
 
 

@@ -61,7 +61,7 @@ class ModelProfile:
         """The layers as text, one a line, and the totals."""
         lines = [f"{'layer':<20}{'output':<24}{'parameters':>12}{'GFLOPs':>9}{'attention':>11}"]
         for layer in self.layers:
-            shape = " ".join("x".join(str(side) for side in shape) for shape in layer.shapes[:1])
+            shape = "x".join(str(side) for side in layer.shapes[0])
             more = f" +{len(layer.shapes) - 1}" if len(layer.shapes) > 1 else ""
             lines.append(
                 f"{layer.name:<20}{shape + more:<24}{layer.parameters:>12,}{layer.gflops:>9.3f}"
@@ -73,7 +73,7 @@ class ModelProfile:
 
 
 def profile(model: Detector, imgsz: int | tuple[int, int] = 640) -> ModelProfile:
-    """Cost of one image of `imgsz` (one side, or height and width; multiples of 32), counted on a twin of the model's config."""
+    """Cost of one image of `imgsz` (a side, or height and width), counted on a twin of its config."""
     height, width = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
     with torch.device("meta"):
         twin = Detector(model.config).eval()

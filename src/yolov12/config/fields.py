@@ -1,0 +1,49 @@
+"""Typed frozen dataclasses from plain data out of a file: every field checked, nothing converted quietly."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar
+
+from yolov12.errors import ConfigError, did_you_mean
+
+T = TypeVar("T")
+
+
+def require_mapping(where: str, value: object) -> Mapping[str, Any]:
+    """`value` if it is a mapping, or a ConfigError that says where it stood."""
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{where}: expected named fields, got {type(value).__name__}")
+    return value
+
+
+def from_fields(where: str, config_type: type[T], values: Mapping[str, object]) -> T:
+    """A `config_type` from `values` by field name; raises ConfigError for the first field that is wrong.
+
+    Whole numbers, truth values and texts must have exactly their type; a list becomes a tuple of whole numbers. Values
+    of any other type are taken as they are: the caller has built them.
+    """
+    hints = {name: hint for name, hint in typing.get_type_hints(config_type).items() if not _is_class_var(hint)}
+    for name in values:
+        if name not in hints:
+            raise ConfigError(f"{where}.{name} is not a field.{did_you_mean(name, hints)} Fields: {', '.join(hints)}")
+    required = {name for name in hints if name not in vars(config_type)}
+    if missing := sorted(required - set(values)):
+        raise ConfigError(f"{where}: missing {', '.join(missing)}")
+    return config_type(**{name: _field_value(f"{where}.{name}", hints[name], value) for name, value in values.items()})
+
+
+def _is_class_var(hint: Any) -> bool:
+    return typing.get_origin(hint) is ClassVar
+
+
+def _field_value(where: str, kind: Any, value: object) -> object:
+    if kind in (int, bool, str):
+        if type(value) is not kind:
+            raise ConfigError(f"{where} = {value!r}: expected {kind.__name__}, got {type(value).__name__}")
+    elif kind == tuple[int, ...]:
+        if not isinstance(value, (list, tuple)) or any(type(number) is not int for number in value):
+            raise ConfigError(f"{where} = {value!r}: expected a list of whole numbers")
+        return tuple(value)
+    return value

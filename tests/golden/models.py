@@ -1,0 +1,37 @@
+"""Networks with the filler's deterministic weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from golden import filler
+from yolov12.config.model import ModelConfig, model_config
+from yolov12.models.checkpoint_map import official_to_ours, ours_to_official
+from yolov12.models.detector import Detector
+
+LAYOUTS = {"turbo": "turbo", "v1": "v1.0"}
+
+
+def filled_model(name: str, num_classes: int = 80) -> Detector:
+    """`turbo_n`, `v1_l` ... in eval mode, every tensor filled by its published key."""
+    layout, scale = name.split("_")
+    config = model_config(f"yolov12{scale}", LAYOUTS[layout], num_classes)
+    model = Detector(config)
+    model.load_state_dict(official_to_ours(filled_state(config, model), config))
+    return model.eval()
+
+
+def filled_state(config: ModelConfig, model: Detector) -> dict[str, Tensor]:
+    """The published state dict of a network, filled."""
+    official = ours_to_official(model.state_dict(), config)
+    return {key: filled_tensor(key, tuple(tensor.shape)) for key, tensor in official.items()}
+
+
+def filled_tensor(key: str, shape: tuple[int, ...]) -> Tensor:
+    return torch.from_numpy(np.asarray(filler.fill(key, shape)))
+
+
+def image(batch: int, height: int, width: int, seed: int = 0) -> Tensor:
+    return torch.from_numpy(filler.image(batch, height, width, seed))
