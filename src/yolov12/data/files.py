@@ -1,0 +1,69 @@
+"""Reading files that a user, or an attacker, chose: regular files only, of limited size, with printable names."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+
+from yolov12.errors import DataError
+
+
+def printable(text: object) -> str:
+    """`text` with everything that could break a log line (newlines, control characters) escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode("ascii") for c in str(text))
+
+
+def reason(error: OSError) -> str:
+    """Why the operating system refused, without its number and without the path."""
+    return error.strerror or str(error) or type(error).__name__
+
+
+def read_regular_file(path: Path | str, limit: int) -> bytes:
+    """The bytes of a regular file of at most `limit` bytes.
+
+    Raises OSError for anything else: pipes and devices (which are opened without blocking), folders, larger files.
+    """
+    with open(path, "rb", buffering=0, opener=_open_without_blocking) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(0, "not a regular file")
+        if status.st_size > limit:
+            raise OSError(0, f"{status.st_size} bytes, more than the limit of {limit}")
+        # One byte more than expected, so that a file that grows while it is read cannot grow without end.
+        return file.read(status.st_size + 1)[: status.st_size] if status.st_size else b""
+
+
+def _open_without_blocking(path: str, flags: int) -> int:
+    if sys.platform == "win32":
+        return os.open(path, flags)
+    return os.open(path, flags | os.O_NONBLOCK)  # opening a pipe that nobody writes to would wait for ever
+
+
+def names_in(folder: Path) -> frozenset[str]:
+    """Names of the entries of a folder, none if there is no such folder. Raises DataError if it cannot be read."""
+    try:
+        return frozenset(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return frozenset()
+    except OSError as error:
+        raise DataError(f"{printable(folder)}: {reason(error)}") from error
+
+
+def walk_files(folder: Path) -> list[Path]:
+    """Every file below `folder` (also pipes and broken links, for the reader to refuse), sorted; hidden ones left out.
+
+    Links to folders are followed, each real folder once, so that a loop of links ends.
+    """
+    found: list[Path] = []
+    seen: set[str] = set()
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(parent, name) for name in files if not name.startswith(".")]
+    return sorted(found)

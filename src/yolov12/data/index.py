@@ -1,0 +1,217 @@
+"""The index of one split: which images, how large, and every object in them, in contiguous arrays.
+
+All label formats end here, so nothing behind this module knows about label files. The arrays are flat (one row per
+object, `offsets` says which rows belong to an image), so that loader processes share them without copying.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from yolov12.data.files import printable
+from yolov12.errors import DataError
+
+Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+Bool = npt.NDArray[np.bool_]
+
+SKIP_FLAG = "--on-bad-label skip"
+MAX_PRINTED = 50
+MAX_KEPT = 1000
+MAX_REASONS = 20
+MANY_OBJECTS = 1000
+
+
+@dataclass
+class DataReport:
+    """What the scan of one split found. The counts are images unless the name says otherwise."""
+
+    split: str = ""
+    read: int = 0
+    """Images that can be used."""
+    skipped: int = 0
+    """Images that were left out because they, or their entry, cannot be used."""
+    rows: int = 0
+    """Objects that can be used."""
+    rows_skipped: int = 0
+    """Label rows that were left out because they cannot be used."""
+    clipped: int = 0
+    """Objects whose box left the image and was cut at its edge."""
+    deduplicated: int = 0
+    """Rows or list entries that repeat an earlier one and were dropped."""
+    degenerate: int = 0
+    """Rows dropped because their box has no area."""
+    subpixel: int = 0
+    """Objects kept although a side is shorter than a pixel."""
+    polygons: int = 0
+    """Objects that came with a polygon."""
+    crowd: int = 0
+    """Objects that stand for a crowd: ignored in evaluation, not trained on."""
+    background: int = 0
+    """Images whose label file is there and empty."""
+    missing_labels: int = 0
+    """Images without a label file; they count as background, too."""
+    orphans: int = 0
+    """Label files without an image."""
+    warnings: list[str] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+    """`file:line: field: reason` of what cannot be used, the first of them."""
+
+    @property
+    def total(self) -> int:
+        """Number of findings, also of those that `findings` had no room for."""
+        return self.skipped + self.rows_skipped
+
+    @property
+    def reasons(self) -> list[str]:
+        """The first few findings, for a report."""
+        return self.findings[:MAX_REASONS]
+
+    def bad_image(self, text: str, count: int = 1) -> None:
+        """Note `count` images that cannot be used, with the reason."""
+        self.skipped += count
+        self._note(text)
+
+    def bad_row(self, text: str) -> None:
+        """Note a label row that cannot be used, with the reason."""
+        self.rows_skipped += 1
+        self._note(text)
+
+    def _note(self, text: str) -> None:
+        if len(self.findings) < MAX_KEPT:
+            self.findings.append(text)
+
+    def summary(self) -> str:
+        """One line: `val: 4988 of 5000 images, 36335 objects (images skipped 12, boxes clipped 3)`."""
+        counts = {
+            "images skipped": self.skipped,
+            "label rows skipped": self.rows_skipped,
+            "boxes clipped": self.clipped,
+            "duplicates dropped": self.deduplicated,
+            "boxes without area dropped": self.degenerate,
+            "boxes below a pixel": self.subpixel,
+            "polygons": self.polygons,
+            "crowds": self.crowd,
+            "images with empty labels": self.background,
+            "images without a label file": self.missing_labels,
+            "label files without an image": self.orphans,
+        }
+        notes = ", ".join(f"{what} {count}" for what, count in counts.items() if count)
+        images = f"{self.read} of {self.read + self.skipped} images" if self.skipped else f"{self.read} images"
+        return f"{self.split}: {images}, {self.rows} objects" + (f" ({notes})" if notes else "")
+
+    def error(self, where: Path) -> DataError:
+        """The error that lists the findings (the first 50) and ends with the flag that skips them."""
+        listed = "\n  ".join(self.findings[:MAX_PRINTED])
+        more = f"\n  ... and {self.total - MAX_PRINTED} more" if self.total > MAX_PRINTED else ""
+        what = "1 label row or image cannot" if self.total == 1 else f"{self.total} label rows or images cannot"
+        way_out = f"Correct them, or leave them out with {SKIP_FLAG}"
+        return DataError(f"{printable(where)}: {self.split}: {what} be used:\n  {listed}{more}\n{way_out}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON: every count, the warnings and the first reasons."""
+        record = asdict(self)
+        del record["findings"]
+        return {**record, "reasons": self.reasons}
+
+
+@dataclass(frozen=True, eq=False)
+class ImageIndex:
+    """N images with M objects. Boxes are corners x1, y1, x2, y2 in pixels of the upright original image."""
+
+    names: tuple[str, ...]
+    paths: tuple[Path, ...]
+    sizes: Int32
+    """(N, 2) height and width after EXIF rotation, from the files."""
+    offsets: Int64
+    """(N + 1,): the objects of image i are the rows offsets[i] to offsets[i + 1]."""
+    labels: Int64
+    """(M,) class of each object."""
+    boxes: Float64
+    """(M, 4)."""
+    areas: Float64
+    """(M,) as the label file gives them (COCO), else of the box."""
+    crowd: Bool
+    """(M,) ignored in evaluation, not trained on."""
+    polygon_offsets: Int64
+    """(M + 1,): rows of `polygon_points` that belong to each object; none if it has no polygon."""
+    polygon_points: Float32
+    """(P, 2) x, y in pixels."""
+    image_ids: Int64
+    """(N,) as the label file gives them (COCO), else 1, 2, ..."""
+    report: DataReport
+    digests: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 16), np.uint8))
+    """(N, 16) hash of each file's bytes; may be left out of an index made by hand."""
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def objects(self, i: int) -> slice:
+        """Rows of `labels`, `boxes`, `areas`, `crowd` that belong to image `i`."""
+        return slice(int(self.offsets[i]), int(self.offsets[i + 1]))
+
+    def polygon(self, row: int) -> Float32 | None:
+        """(K, 2) outline of object `row`, None if it has only a box."""
+        first, last = self.polygon_offsets[row : row + 2]
+        return self.polygon_points[first:last] if last > first else None
+
+
+def shared_images(a: ImageIndex, b: ImageIndex) -> int:
+    """How many images of `b` are, byte for byte, also in `a`: a validation set must not repeat the training set."""
+    known = {digest.tobytes() for digest in a.digests}
+    return sum(digest.tobytes() in known for digest in b.digests)
+
+
+@dataclass
+class Objects:
+    """The objects of one image as a label format reads them, before they join the index."""
+
+    labels: list[int] = field(default_factory=list)
+    boxes: list[tuple[float, float, float, float]] = field(default_factory=list)
+    areas: list[float | None] = field(default_factory=list)
+    """None: the area of the box."""
+    crowd: list[bool] = field(default_factory=list)
+    polygons: list[Float32 | None] = field(default_factory=list)
+
+    def add(
+        self,
+        label: int,
+        box: tuple[float, float, float, float],
+        *,
+        area: float | None = None,
+        crowd: bool = False,
+        polygon: Float32 | None = None,
+    ) -> None:
+        """Append one object; `box` in pixels, inside the image."""
+        self.labels.append(label)
+        self.boxes.append(box)
+        self.areas.append(area)
+        self.crowd.append(crowd)
+        self.polygons.append(polygon)
+
+
+def pack_objects(images: list[Objects]) -> dict[str, npt.NDArray[Any]]:
+    """The per-object arrays of `ImageIndex` (`offsets` ... `polygon_points`) from the objects of each image."""
+    boxes = np.array([box for image in images for box in image.boxes], np.float64).reshape(-1, 4)
+    given = np.array([np.nan if a is None else a for image in images for a in image.areas], np.float64)
+    polygons = [polygon for image in images for polygon in image.polygons]
+    return {
+        "offsets": _ends([len(image.labels) for image in images]),
+        "labels": np.array([label for image in images for label in image.labels], np.int64),
+        "boxes": boxes,
+        "areas": np.where(np.isnan(given), (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]), given),
+        "crowd": np.array([crowd for image in images for crowd in image.crowd], np.bool_),
+        "polygon_offsets": _ends([0 if polygon is None else len(polygon) for polygon in polygons]),
+        "polygon_points": np.concatenate([np.zeros((0, 2), np.float32), *(p for p in polygons if p is not None)]),
+    }
+
+
+def _ends(lengths: list[int]) -> Int64:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(np.array(lengths, np.int64))])

@@ -1,0 +1,202 @@
+"""Pascal VOC: one XML file per image in `Annotations`, images in `JPEGImages`, splits in `ImageSets/Main/*.txt`.
+
+Corners are used as they are (no offset by one), clipped to the image; boxes without area are dropped, duplicates are
+kept. The image's size comes from the image, not from the XML. `difficult` objects are objects like any other.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.parsers import expat
+
+from yolov12.data.data_config import DataConfig
+from yolov12.data.files import names_in, printable, read_regular_file, reason, walk_files
+from yolov12.data.image_io import FOREIGN_SUFFIXES, SUFFIXES
+from yolov12.data.index import DataReport, Objects
+from yolov12.data.pixel_boxes import add_pixel_box
+from yolov12.errors import DataError, did_you_mean
+
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
+MAX_BYTES, MAX_DEPTH = 64 << 20, 50
+_OBJECT = ("annotation", "object")
+_FIELDS: dict[tuple[str, ...], str] = {(*_OBJECT, "bndbox", corner): corner for corner in CORNERS}
+_FIELDS[(*_OBJECT, "name")] = "name"
+_SIZE: dict[tuple[str, ...], str] = {
+    ("annotation", "size", "width"): "width",
+    ("annotation", "size", "height"): "height",
+}
+
+
+@dataclass
+class _Element:
+    """One `<object>`: the text and the line of each of its fields."""
+
+    line: int
+    values: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+
+class VocLabels:
+    """The images of one split and their annotation files."""
+
+    def __init__(self, config: DataConfig, split: str, report: DataReport) -> None:
+        self.names = config.names
+        self._numbers = {name: number for number, name in enumerate(config.names)}
+        self.images: list[Path] = []
+        self.label_files: list[Path | None] = []
+        self.size_differs = 0
+        for source in config.sources(split):
+            images, annotations = _list_split(source, config.root, report)
+            self.images += images
+            existing = names_in(annotations)
+            for image in images:
+                name = f"{image.stem}.xml"
+                self.label_files.append(annotations / name if name in existing else None)
+            if images and not any(f"{image.stem}.xml" in existing for image in images):
+                tried = annotations / f"{images[0].stem}.xml"
+                raise DataError(f"{printable(source)}: {split}: no annotation found; tried {printable(tried)}")
+        self.image_ids = list(range(1, len(self.images) + 1))
+
+    def read(self, i: int, height: int, width: int, report: DataReport) -> Objects:
+        """The objects of image `i`, which is `height` x `width`; what is odd goes into `report`."""
+        path, objects = self.label_files[i], Objects()
+        if path is None:
+            report.missing_labels += 1
+            return objects
+        try:
+            elements, size = parse_annotation(read_regular_file(path, MAX_BYTES))
+        except OSError as error:
+            report.bad_row(f"{printable(path)}: {reason(error)}")
+            return objects
+        except (expat.ExpatError, ValueError) as error:
+            report.bad_row(f"{printable(path)}: XML: {printable(error)}")
+            return objects
+        if size and size != {"width": str(width), "height": str(height)}:
+            self.size_differs += 1
+            if self.size_differs == 1:
+                said = f"{size.get('width')}x{size.get('height')}"
+                text = f"says {printable(said)}, the image is {width}x{height}"
+                report.warnings.append(f"{printable(path)}: size: {text}, which is used")
+        report.background += not elements
+        for element in elements:
+            self._add(objects, element, path, (height, width), report)
+        return objects
+
+    def finish(self, report: DataReport) -> None:
+        """Warnings that need all images."""
+        if self.size_differs > 1:
+            report.warnings.append(f"{self.size_differs} annotations differ in size from their image, which is used")
+
+    def _add(self, objects: Objects, element: _Element, path: Path, size: tuple[int, int], report: DataReport) -> None:
+        name, line = element.values.get("name", ("", element.line))
+        if name not in self._numbers:
+            hint = did_you_mean(name, self.names) or f" Classes: {', '.join(self.names[:20])}"
+            what = f"{printable(name)[:80]!r} is not a class.{hint}" if name else "missing"
+            report.bad_row(f"{printable(path)}:{line}: name: {what}")
+            return
+        corners = []
+        for corner in CORNERS:
+            text, line = element.values.get(corner, ("", element.line))
+            value = _number(text)
+            if not math.isfinite(value):
+                what = f"not a finite number ({printable(text)[:40]!r})" if text else "missing"
+                report.bad_row(f"{printable(path)}:{line}: {corner}: {what}")
+                return
+            corners.append(value)
+        x1, y1, x2, y2 = corners
+        where = f"{printable(path)}:{element.line}: bndbox"
+        add_pixel_box(objects, self._numbers[name], (x1, y1, x2, y2), size, where=where, report=report)
+
+
+def _number(text: str) -> float:
+    """A plain decimal number, NaN for anything else (Python would also take `1_0` and other scripts' digits)."""
+    if not text.isascii() or "_" in text:
+        return math.nan
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _list_split(source: Path, root: Path, report: DataReport) -> tuple[list[Path], Path]:
+    """The images that a split file (or a folder) names, and the folder of their annotations."""
+    if source.is_dir():
+        images = [path for path in walk_files(source) if path.suffix.lower() in SUFFIXES | FOREIGN_SUFFIXES]
+        if not images:
+            raise DataError(f"{printable(source)}: {report.split}: no images in this folder")
+        beside = source.parent / "Annotations"
+        return images, beside if beside.is_dir() else source
+    base = source.parent.parent.parent if source.parent.parent.name == "ImageSets" else root
+    folder = base / "JPEGImages"
+    if not folder.is_dir():
+        raise DataError(f"{printable(source)}: {report.split}: its images are not at {printable(folder)}")
+    try:
+        lines = read_regular_file(source, MAX_BYTES).decode("utf-8-sig").splitlines()
+    except OSError as error:
+        raise DataError(f"{printable(source)}: {reason(error)}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{printable(source)}: not UTF-8 text (byte {error.start})") from error
+    by_stem: dict[str, list[Path]] = {}
+    for path in sorted(folder / name for name in names_in(folder)):
+        if path.suffix.lower() in SUFFIXES | FOREIGN_SUFFIXES:
+            by_stem.setdefault(path.stem, []).append(path)
+    images, seen = [], set()
+    for number, line in enumerate(lines, 1):
+        stem = line.strip()
+        if not stem:
+            continue
+        if stem in seen:
+            report.deduplicated += 1
+            continue
+        seen.add(stem)
+        found = by_stem.get(stem, [])
+        if len(found) == 1:
+            images.append(found[0])
+            continue
+        what = f"{len(found)} images have this name" if found else f"no such image in {printable(folder)}"
+        report.bad_image(f"{printable(source)}:{number}: {printable(stem)[:80]}: {what}")
+    if not images and not report.skipped:
+        raise DataError(f"{printable(source)}: {report.split}: the list is empty")
+    return images, base / "Annotations"
+
+
+def parse_annotation(data: bytes) -> tuple[list[_Element], dict[str, str]]:
+    """The objects of an annotation file, and its size as text. No document types, so no entities to expand or fetch.
+
+    Raises ExpatError for broken XML, ValueError for what is no annotation.
+    """
+    parser = expat.ParserCreate()
+    path: list[str] = []
+    text: list[str] = []
+    elements: list[_Element] = []
+    size: dict[str, str] = {}
+
+    def start(tag: str, _: dict[str, str]) -> None:
+        path.append(tag)
+        if len(path) > MAX_DEPTH:
+            raise ValueError(f"line {parser.CurrentLineNumber}: nested more than {MAX_DEPTH} deep")
+        if len(path) == 1 and tag != "annotation":
+            raise ValueError(f"the root element is <{tag}>, not <annotation>")
+        if tuple(path) == _OBJECT:
+            elements.append(_Element(parser.CurrentLineNumber))
+        text.clear()
+
+    def end(_: str) -> None:
+        where = tuple(path)
+        if where in _FIELDS:
+            elements[-1].values.setdefault(_FIELDS[where], ("".join(text).strip(), parser.CurrentLineNumber))
+        elif where in _SIZE:
+            size[_SIZE[where]] = "".join(text).strip()
+        path.pop()
+        text.clear()
+
+    def doctype(*_: object) -> None:
+        raise ValueError("document types (<!DOCTYPE>) are not allowed")
+
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = text.append
+    parser.StartDoctypeDeclHandler = doctype
+    parser.Parse(data, True)
+    return elements, size

@@ -1,0 +1,44 @@
+"""Image indexes made of plain lists, for tests that score detections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from yolov12.data.index import DataReport, ImageIndex
+
+Object = tuple[float, float, float, float, int] | tuple[float, float, float, float, int, bool]
+"""x1, y1, x2, y2, class, and whether it is a crowd region."""
+
+
+def make_index(
+    images: Sequence[Sequence[Object]],
+    names: Sequence[str] = ("a", "b"),
+    *,
+    sizes: Sequence[tuple[int, int]] | None = None,
+    paths: Sequence[Path] | None = None,
+    areas: np.ndarray | None = None,
+    image_ids: np.ndarray | None = None,
+    split: str = "val",
+) -> ImageIndex:
+    """One list of objects per image; everything else has a plausible default."""
+    count = len(images)
+    objects = [(*thing, False)[:6] for image in images for thing in image]
+    boxes = np.array([thing[:4] for thing in objects], np.float64).reshape(-1, 4)
+    return ImageIndex(
+        names=tuple(names),
+        paths=tuple(paths) if paths else tuple(Path(f"{i}.png") for i in range(count)),
+        sizes=np.array(sizes if sizes else [(500, 700)] * count, np.int32).reshape(-1, 2),
+        offsets=np.cumsum([0, *map(len, images)], dtype=np.int64),
+        labels=np.array([thing[4] for thing in objects], np.int64),
+        boxes=boxes,
+        areas=(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) if areas is None else areas,
+        crowd=np.array([thing[5] for thing in objects], bool),
+        polygon_offsets=np.zeros(len(objects) + 1, np.int64),
+        polygon_points=np.zeros((0, 2), np.float32),
+        image_ids=np.arange(count, dtype=np.int64) if image_ids is None else image_ids,
+        digests=np.zeros((count, 16), np.uint8),
+        report=DataReport(split=split, read=count, rows=len(objects)),
+    )
