@@ -1,0 +1,108 @@
+"""Small model files for tests: a tiny network of the published structure, and pickled as other projects do it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from yolov12.checkpoint import ModelFile
+from yolov12.config.model import DetectHeadConfig, ModelConfig, PAFPNConfig, Yolov12BackboneConfig
+from yolov12.models.checkpoint_map import ours_to_official
+from yolov12.models.detector import build_model
+
+FOREIGN_MODULE = "ultralytics.nn.tasks"
+
+
+def tiny_config(layout: str = "turbo", num_classes: int = 3, *, position_bias: bool = False) -> ModelConfig:
+    """Either layout at a fraction of the smallest published width."""
+    turbo = layout == "turbo"
+    backbone = Yolov12BackboneConfig(
+        channels=(8, 8, 8, 8, 16, 16, 64, 16, 64),
+        down_groups=(2, 4) if turbo else (1, 1),
+        use_c3k=False,
+        repeats=1,
+        attention_repeats=1,
+        mlp_hidden=(40, 38),
+        position_kernel=5 if turbo else 7,
+        residual_scale=False,
+        position_bias=position_bias,
+    )
+    neck = PAFPNConfig(channels=(64, 8, 8, 64, 16, 16), repeats=1)
+    head = DetectHeadConfig(num_classes=num_classes, box_channels=16, class_channels=8)
+    return ModelConfig("yolov12n", layout, "detect", backbone, neck, {"detect": head})
+
+
+def tiny_file(
+    layout: str = "turbo", names: tuple[str, ...] = ("a", "b", "c"), *, position_bias: bool = False
+) -> ModelFile:
+    """Fresh weights, always the same, with norm statistics of a trained net."""
+    config = tiny_config(layout, len(names), position_bias=position_bias)
+    state = build_model(config, seed=0).state_dict()
+    generator = torch.Generator().manual_seed(1)
+    for name, value in state.items():
+        if name.endswith(("norm.weight", "running_var")):
+            state[name] = torch.rand(value.shape, generator=generator) + 0.5
+        elif name.endswith(("norm.bias", "running_mean", "position.conv.bias")):
+            state[name] = torch.rand(value.shape, generator=generator) - 0.5
+    metadata = {"task": "detect", "variant": "yolov12n", "layout": layout, "licence": "Apache-2.0"}
+    return ModelFile(config, state, dict(enumerate(names)), metadata)
+
+
+def official_state(file: ModelFile) -> dict[str, Tensor]:
+    """The file's weights under the published keys."""
+    return {name: value.clone() for name, value in ours_to_official(file.state, file.config).items()}
+
+
+def pickled_network(state: Mapping[str, Tensor], **attributes: Any) -> nn.Module:
+    """A module whose state dict is `state`, of a class that exists only inside `save_foreign`."""
+    root = _foreign_class()()
+    for key, value in state.items():
+        *path, leaf = key.split(".")
+        module: nn.Module = root
+        for step in path:
+            if step not in module._modules:
+                module.add_module(step, _foreign_class()())
+            module = module.get_submodule(step)
+        if value.is_floating_point() and "running" not in leaf:
+            module.register_parameter(leaf, nn.Parameter(value, requires_grad=False))
+        else:
+            module.register_buffer(leaf, value)
+    for name, value in attributes.items():
+        setattr(root, name, value)
+    return root
+
+
+def save_foreign(path: Path, contents: Any) -> Path:
+    """`torch.save` of contents that hold pickled networks; afterwards their classes cannot be imported any more."""
+    modules = {}
+    for name in ("ultralytics", "ultralytics.nn", FOREIGN_MODULE):
+        modules[name] = sys.modules[name] = ModuleType(name)
+    modules[FOREIGN_MODULE].DetectionModel = _foreign_class()  # type: ignore[attr-defined]
+    try:
+        torch.save(contents, path)
+    finally:
+        for name in modules:
+            del sys.modules[name]
+    return path
+
+
+def save_network(path: Path, file: ModelFile, **entries: Any) -> Path:
+    """A checkpoint as a trained and stripped file of the authors' project has it: half precision, pickled."""
+    half = {name: value.half() if value.is_floating_point() else value for name, value in official_state(file).items()}
+    network = pickled_network(half, names=file.names, nc=len(file.names), stride=torch.tensor([8.0, 16.0, 32.0]))
+    return save_foreign(path, {"epoch": -1, "ema": None, "model": network, "version": "8.3.63", **entries})
+
+
+_CLASSES: list[type[nn.Module]] = []
+
+
+def _foreign_class() -> type[nn.Module]:
+    if not _CLASSES:
+        _CLASSES.append(type("DetectionModel", (nn.Module,), {"__module__": FOREIGN_MODULE}))
+    return _CLASSES[0]
