@@ -59,7 +59,7 @@ def hostile(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[
     def make(generator: str) -> Path:
         if generator not in made:
             folder = tmp_path_factory.mktemp(generator.removesuffix(".py"))
-            environment = {**os.environ, "FUZZ_N": "50", "MARKER_DIR": str(folder / "markers")}
+            environment = {**os.environ, "FUZZ_N": "50", "HOSTILE_MARKER_DIR": str(folder / "markers")}
             (folder / "markers").mkdir()
             command = [sys.executable, str(shared / "hostile" / generator), str(folder / "samples")]
             subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)

@@ -15,6 +15,7 @@ from yolov12 import hub
 from yolov12.checkpoint import read_model_file
 from yolov12.download import DownloadPolicy, Progress
 from yolov12.errors import CheckpointError, ConfigError, SetupError
+from yolov12.folders import CACHE_VARIABLE
 
 
 class Network:
@@ -36,7 +37,7 @@ class Network:
 def network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Network:
     fake = Network()
     monkeypatch.setattr(hub, "download", fake.download)
-    monkeypatch.setenv(hub.CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     monkeypatch.delenv(hub.OFFLINE_VARIABLE, raising=False)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -174,22 +175,6 @@ def test_what_is_neither_file_nor_name_is_refused(
 def test_an_unknown_layout_is_refused(network: Network) -> None:
     with pytest.raises(ConfigError, match="layout 'v3'"):
         hub.resolve_model("yolov12n", layout="v3")
-
-
-@pytest.mark.parametrize(
-    ("variables", "expected"),
-    [
-        ({hub.CACHE_VARIABLE: "/a", "XDG_CACHE_HOME": "/b"}, "/a"),
-        ({"XDG_CACHE_HOME": "/b"}, "/b/yolov12"),
-        ({"HOME": "/c"}, "/c/.cache/yolov12"),
-    ],
-)
-def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: str) -> None:
-    for name in (hub.CACHE_VARIABLE, "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert hub.cache_folder() == Path(expected)
 
 
 def test_a_downloaded_model_is_read_like_any_other(network: Network, tmp_path: Path) -> None:

@@ -21,13 +21,14 @@ from yolov12.atomic import write_atomic
 from yolov12.config.model import LAYOUTS, SCALES, check_layout, parse_variant
 from yolov12.download import DownloadPolicy, download
 from yolov12.errors import CheckpointError, ConfigError, SetupError, UserError, did_you_mean
+from yolov12.folders import CACHE_VARIABLE, cache_folder
 
 EMBEDDED_MODELS: tuple[str, ...] = ("yolov12n-bccd",)
 """Models that come with the package and work without a network."""
 
 ASSETS = Path(__file__).resolve().parent / "assets" / "models"
 MODEL_SUFFIXES = (".pt", ".safetensors")
-CACHE_VARIABLE, OFFLINE_VARIABLE = "YOLOV12_CACHE", "YOLOV12_OFFLINE"
+OFFLINE_VARIABLE = "YOLOV12_OFFLINE"
 
 RELEASES = "https://github.com/sunsmarterjie/yolov12/releases/download"
 RELEASE_TAGS = {"turbo": "turbo", "v1.0": "v1.0"}
@@ -78,14 +79,6 @@ def embedded_path(name: str) -> Path:
     if name not in EMBEDDED_MODELS or not path.is_file():
         raise CheckpointError(f"{path}: no such embedded model. Embedded: {', '.join(EMBEDDED_MODELS)}")
     return path
-
-
-def cache_folder() -> Path:
-    """YOLOV12_CACHE, else the user's cache folder; never inside a data set."""
-    if given := os.environ.get(CACHE_VARIABLE):
-        return Path(given)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "yolov12"
 
 
 def is_offline() -> bool:

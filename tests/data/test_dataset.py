@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from yolov12.data.cache import Cache, default_folder
+from yolov12.data.cache import Cache
 from yolov12.data.dataset import load_index, read_data_config
 from yolov12.data.index import ImageIndex, shared_images
 from yolov12.data.yolo_format import label_candidates
@@ -432,16 +432,6 @@ def test_foreign_caches_in_the_data_set_are_never_opened(make_set: MakeSet, tmp_
         (data.parent / name).write_bytes(payload)
     assert len(load_index(data, "train")) == 1
     assert not marker.exists()
-
-
-def test_default_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("YOLOV12_CACHE", str(tmp_path / "own"))
-    assert default_folder() == tmp_path / "own"
-    monkeypatch.delenv("YOLOV12_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert default_folder() == tmp_path / "yolov12"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert default_folder() == Path.home() / ".cache/yolov12"
 
 
 def test_config_object_is_accepted(make_set: MakeSet) -> None:

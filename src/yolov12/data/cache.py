@@ -8,7 +8,6 @@ Cache files that other tools leave inside a data set are never opened.
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
@@ -25,14 +24,6 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 VERSION = "1"
 """Part of every fingerprint: raise it when a scan would find something else in the same files."""
-
-
-def default_folder() -> Path:
-    """`$YOLOV12_CACHE`, else `yolov12` in the user's cache folder."""
-    named = os.environ.get("YOLOV12_CACHE")
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "yolov12"
 
 
 def fingerprint(what: Iterable[str], files: Iterable[Path | None]) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from yolov12.data.cache import Cache, default_folder, fingerprint
+from yolov12.data.cache import Cache, fingerprint
 from yolov12.data.coco_format import CocoLabels
 from yolov12.data.data_config import DataConfig, describe, read_data_config
 from yolov12.data.files import printable
@@ -26,6 +26,7 @@ from yolov12.data.scan import Progress, Scan, cached_scan
 from yolov12.data.voc_format import VocLabels
 from yolov12.data.yolo_format import YoloLabels
 from yolov12.errors import ConfigError, DataError
+from yolov12.folders import cache_folder
 
 __all__ = ["DataConfig", "ImageIndex", "load_index", "read_data_config"]
 
@@ -80,7 +81,7 @@ def load_index(
     labels: LabelFormat = _FORMATS[config.format](config, split, report)
     _note_equal_splits(config, split, report)
     chosen = _spread(len(labels.images), fraction)
-    cache = Cache(cache_dir or default_folder())
+    cache = Cache(cache_dir or cache_folder())
     name = f"{describe(config)} {split}"
     paths = [labels.images[i] for i in chosen]
     threads = workers or min(os.cpu_count() or 1, 16)

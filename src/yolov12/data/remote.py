@@ -60,14 +60,14 @@ def _request(url: str, deadline: float) -> tuple[bytes, str | None]:
     try:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.request("GET", path, headers={"User-Agent": "yolov12", "Accept": "image/*", "Connection": "close"})
-        response = connection.getresponse()
-        if response.status in REDIRECTS and (location := response.getheader("Location")):
-            return b"", location
-        if response.status != http.client.OK:
-            raise ValueError(f"the server answered {response.status} {response.reason}")
-        return _body(response, deadline), None
+        with connection.getresponse() as response:
+            if response.status in REDIRECTS and (location := response.getheader("Location")):
+                return b"", location
+            if response.status != http.client.OK:
+                raise ValueError(f"the server answered {response.status} {response.reason}")
+            return _body(response, deadline), None
     finally:
-        connection.close()
+        connection.release()
 
 
 def _checked(url: str) -> SplitResult:
@@ -162,10 +162,11 @@ class _PinnedConnection(http.client.HTTPSConnection):
         self.sock = secure
         secure.do_handshake()
 
-    def close(self) -> None:
+    def release(self) -> None:
+        """Close, once the body is read; `close` alone comes earlier, when the response takes the connection over."""
         if self._watchdog is not None:
             self._watchdog.cancel()
-        super().close()
+        self.close()
 
     def _open(self) -> socket.socket:
         """A connection to the first address that answers."""

@@ -1,15 +1,25 @@
-"""Where runs write: `runs/<task>/<name>[N]`, a new number for every run unless the user says otherwise."""
+"""Where things are written: run folders `runs/<task>/<name>[N]`, and the cache, which is never inside a data set."""
 
 from __future__ import annotations
 
 import itertools
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from yolov12.atomic import write_atomic
 from yolov12.errors import ConfigError
+
+CACHE_VARIABLE = "YOLOV12_CACHE"
+
+
+def cache_folder() -> Path:
+    """`$YOLOV12_CACHE`, else `yolov12` in the user's cache folder."""
+    if given := os.environ.get(CACHE_VARIABLE):
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "yolov12"
 
 
 def new_run_folder(task: str, project: str, name: str, *, exist_ok: bool) -> Path:

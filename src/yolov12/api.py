@@ -1,0 +1,325 @@
+"""The facade: `YOLO(...)` loads a model; each method is wiring between the parts, nothing more.
+
+from yolov12 import YOLO
+model = YOLO("yolov12n-bccd")
+for result in model("images/"):
+    print(result.boxes.xyxy, result.boxes.conf)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Unpack, overload
+
+import torch
+from torch import Tensor
+
+from yolov12 import __version__
+from yolov12.checkpoint import ModelFile, convert, fit_state, read_model_file, write_model_file
+from yolov12.config.model import ModelConfig, check_layout, model_config, parse_variant
+from yolov12.config.options import PredictOptions, TrainOptions, ValOptions
+from yolov12.config.parse import resolve, round_up_to_stride
+from yolov12.config.run import PredictConfig, TrainConfig, ValConfig
+from yolov12.data.dataset import load_index
+from yolov12.data.index import ImageIndex
+from yolov12.data.letterbox import contract
+from yolov12.engine.run import prepare_resume, start_training
+from yolov12.errors import CheckpointError, ConfigError, UserError
+from yolov12.evaluation.curves import draw_metrics
+from yolov12.evaluation.evaluator import evaluate
+from yolov12.folders import new_run_folder, write_json
+from yolov12.hub import EMBEDDED_MODELS, resolve_model
+from yolov12.inference.device import resolve_device
+from yolov12.inference.predictor import Predictor
+from yolov12.inference.runtimes import Runtime, torch_runtime
+from yolov12.metrics import DetectionMetrics
+from yolov12.models.checkpoint_map import ours_to_official
+from yolov12.models.detector import Detector, build_model, check_size
+from yolov12.models.heads.detect import decode
+from yolov12.models.profile import ModelProfile, attention_report, profile
+from yolov12.results import Result
+from yolov12.visualize import save_result
+
+DEFAULT_CLASSES = 80
+SAMPLES = Path(__file__).resolve().parent / "assets" / "samples"
+
+
+class YOLO:
+    """A detector with its class names.
+
+    `model`: a path, or an embedded or published name with or without `.pt`; `pretrained=False` (or a name that ends in
+    `.yaml`) builds the named architecture with fresh weights. `layout` ("turbo", "v1.0") and `num_classes` apply to
+    names; for a file they must agree with it. Calls may come from many threads; only `train`, `to` and `load` change
+    the object.
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        *,
+        pretrained: bool = True,
+        layout: str = "turbo",
+        num_classes: int | None = None,
+        offline: bool | None = None,
+    ) -> None:
+        self.device = torch.device("cpu")
+        self._runtimes: dict[tuple[str, str], Runtime] = {}
+        self._lock = threading.Lock()
+        self.path: Path | None = None
+        text = str(model)
+        if text.endswith((".yaml", ".yml")) and Path(model).exists():
+            raise ConfigError(
+                f"{text}: a layer-list YAML is not read. Name a preset (yolov12n, yolov12s, yolov12m, yolov12l, "
+                "yolov12x) or pass a model file"
+            )
+        if not pretrained or text.endswith(".yaml"):
+            self._use(fresh_model_file(text, layout, num_classes))
+            return
+        self.path = resolve_model(model, layout=layout, offline=offline or None)
+        file = read_model_file(self.path)
+        named = not Path(model).exists() and is_model_name(text)
+        self._use(with_classes(file, num_classes) if named and num_classes else file)
+        if not named:
+            self._check_agreement(layout, num_classes)
+
+    def _use(self, file: ModelFile) -> None:
+        self.config: ModelConfig = file.config
+        self.names: dict[int, str] = dict(file.names)
+        self.metadata: dict[str, Any] = dict(file.metadata)
+        network = build_model(file.config, seed=0)
+        network.load_state_dict(file.state)
+        self.model: Detector = network.eval().to(self.device)
+        self._runtimes.clear()
+
+    def _check_agreement(self, layout: str, num_classes: int | None) -> None:
+        if layout != "turbo" and check_layout(layout) != self.layout:
+            raise ConfigError(f"layout {layout!r}: {self.path} holds a {self.layout} model; leave `layout` out")
+        if num_classes is not None and num_classes != len(self.names):
+            raise ConfigError(
+                f"num_classes {num_classes}: {self.path} holds {len(self.names)} classes; leave it out, or train on "
+                "data with other classes, which keeps every tensor that fits"
+            )
+
+    # ---- what it is -----------------------------------------------------------------------------------------------
+
+    @property
+    def task(self) -> str:
+        """What the model does: "detect"."""
+        return self.config.task
+
+    @property
+    def layout(self) -> str:
+        """Weight layout: "turbo" or "v1.0"."""
+        return self.config.layout
+
+    def official_state_dict(self) -> dict[str, Tensor]:
+        """Unfused float32 tensors under the keys of the paper's repository, in its order; a copy."""
+        return ours_to_official(self.model.state_dict(), self.config)
+
+    def info(self, *, imgsz: int = 640, verbose: bool = True) -> ModelProfile:
+        """Layers, output shapes, parameters and GFLOPs at `imgsz`; printed when `verbose`."""
+        described = profile(self.model, imgsz)
+        if verbose:
+            print(described.table())
+            print(attention_report(self.device))
+        return described
+
+    def to(self, device: str | int | torch.device) -> YOLO:
+        """Move the model; later calls run there unless they name another device."""
+        self.device = resolve_device(str(device))
+        self.model.to(self.device)
+        return self
+
+    def save(self, path: str | Path, *, half: bool = False) -> Path:
+        """Write the model in our format (`.safetensors`); `half` stores float16."""
+        target = Path(path)
+        metadata = {**self.metadata, "preprocess": contract(), "version": __version__}
+        state = {name: value.detach().cpu() for name, value in self.model.state_dict().items()}
+        write_model_file(target, ModelFile(self.config, state, self.names, metadata), half=half)
+        return target
+
+    # ---- what it does ---------------------------------------------------------------------------------------------
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Decoded predictions before suppression, float32 (B, 4 + C, A): cx, cy, w, h in input pixels, then scores.
+
+        `images` (B, 3, H, W), RGB in 0..1; raises UserError unless H and W are multiples of 32.
+        """
+        if images.ndim != 4 or images.shape[1] != 3:
+            raise UserError(f"forward: images must be (B, 3, H, W), got {tuple(images.shape)}")
+        check_size(images.shape[2], images.shape[3], self.config.strides[-1])
+        with torch.inference_mode():
+            outputs = self.model(images.to(self.device, torch.float32))
+        return decode(outputs["detect"], self.config.strides).clone()
+
+    @overload
+    def __call__(self, source: Any, **options: Unpack[PredictOptions]) -> list[Result]: ...
+    @overload
+    def __call__(self, source: Any, **options: Any) -> list[Result] | Iterator[Result]: ...
+    def __call__(self, source: Any, **options: Any) -> list[Result] | Iterator[Result]:
+        """The same as `predict`."""
+        return self.predict(source, **options)
+
+    def predict(self, source: Any, **options: Unpack[PredictOptions]) -> list[Result] | Iterator[Result]:
+        """Find objects in an image, folder, glob, list, array (BGR), PIL image, tensor (RGB 0..1), video, camera, URL.
+
+        Returns one `Result` per image or frame, in order; a generator with `stream=True`. A source that cannot be used
+        raises SourceError; inside a list or a folder it becomes a Result with `.error`.
+        """
+        config = resolve(PredictConfig, options).config
+        if config.half and config.precision == "auto":
+            config = dataclasses.replace(config, precision="fp16")
+        config = dataclasses.replace(config, imgsz=report_rounding(config.imgsz))
+        predictor = Predictor(self._runtime(config.device, config.precision), self.names)
+        results = self._written(predictor.predict(source, config), config)
+        return results if config.stream else list(results)
+
+    def _written(self, results: Iterator[Result], config: PredictConfig) -> Iterator[Result]:
+        """Pass results on; save and show them on the way where asked."""
+        if not (config.save or config.save_txt or config.show):
+            yield from results
+            return
+        folder = None
+        if config.save or config.save_txt:
+            folder = new_run_folder(self.task, config.project, config.name, exist_ok=config.exist_ok)
+        counts = {"read": 0, "skipped": 0}
+        reasons: list[str] = []
+        for result in results:
+            counts["skipped" if result.error else "read"] += 1
+            if result.error:
+                reasons.append(result.error)
+            elif folder is not None:
+                save_result(result, folder, image=config.save, labels=config.save_txt)
+            if config.show and not result.error:
+                result.show()
+            yield result
+        if folder is not None:
+            write_json(folder / "report.json", {**counts, "reasons": reasons[:20]})
+            if config.verbose:
+                print(f"results: {folder}", file=sys.stderr)
+
+    def val(self, **options: Unpack[ValOptions]) -> DetectionMetrics:
+        """COCO-exact metrics on a split of `data` (default: the data that the model was trained on)."""
+        config = resolve(ValConfig, options).config
+        config = dataclasses.replace(config, imgsz=report_rounding(config.imgsz), data=config.data or self._own_data())
+        index = load_index(
+            config.data,
+            config.split,
+            on_bad_label=config.on_bad_label,
+            single_cls=config.single_cls,
+            max_pixels=config.max_pixels,
+        )
+        say(index)
+        if len(index.names) != len(self.names) and not config.single_cls:
+            raise ConfigError(f"{config.data}: {len(index.names)} classes, but the model has {len(self.names)}: "
+                              f"{', '.join(self.names.values())}")  # fmt: skip
+        folder = new_run_folder(self.task, config.project, config.name, exist_ok=config.exist_ok)
+        metrics = evaluate(self._runtime(config.device, config.precision), index, config)
+        metrics.save_dir = folder
+        write_json(folder / "metrics.json", metrics.to_dict())
+        write_json(folder / "report.json", {config.split: index.report.to_dict()})
+        if config.plots:
+            draw_metrics(metrics, folder)
+        if config.verbose:
+            print(metrics.table(), file=sys.stderr)
+        return metrics
+
+    def train(self, **options: Unpack[TrainOptions]) -> DetectionMetrics:
+        """Train on `data`; afterwards this object holds the best weights. Returns the metrics of the last weights.
+
+        Weights of a model with other classes are kept where they fit. `resume=True` continues the run that this
+        model's file belongs to, exactly where it stopped.
+        """
+        if options.get("resume"):
+            trainer = prepare_resume(self.path, options, say)
+        else:
+            resolved = resolve(TrainConfig, options)
+            start = None if not resolved.config.pretrained else self._as_file()
+            trainer = start_training(resolved, self.config, start, say)
+        metrics = trainer.run()
+        best = trainer.folder / "weights" / "best.safetensors"
+        self.path = best
+        self._use(read_model_file(best))
+        return metrics
+
+    # ---- inner parts ----------------------------------------------------------------------------------------------
+
+    def _as_file(self) -> ModelFile:
+        return ModelFile(self.config, dict(self.model.state_dict()), self.names, self.metadata)
+
+    def _own_data(self) -> str:
+        training = self.metadata.get("training", {})
+        data = training.get("options", {}).get("data", {}).get("value", "")
+        if not data:
+            raise ConfigError("--data is missing: name the data set's YAML file")
+        return str(data)
+
+    def _runtime(self, device: str, precision: str) -> Runtime:
+        """The runtime for these options; built once, then shared by all calls."""
+        where = self.device if device == "auto" and self.device.type != "cpu" else resolve_device(device)
+        with self._lock:
+            key = (str(where), precision)
+            if key not in self._runtimes:
+                self._runtimes[key] = torch_runtime(self.model, where, precision)
+            return self._runtimes[key]
+
+
+def fresh_model_file(name: str, layout: str, num_classes: int | None) -> ModelFile:
+    """The named architecture with fresh weights."""
+    config = model_config(name, layout, num_classes or DEFAULT_CLASSES)
+    names = {i: str(i) for i in range(config.num_classes)}
+    return ModelFile(config, dict(build_model(config, seed=0).state_dict()), names, {})
+
+
+def with_classes(file: ModelFile, num_classes: int) -> ModelFile:
+    """`file` with `num_classes` outputs; what does not fit starts fresh."""
+    if num_classes == len(file.names):
+        return file
+    names = {i: str(i) for i in range(num_classes)}
+    config = model_config(file.config.variant, file.config.layout, num_classes)
+    state, report = fit_state(build_model(config, seed=0).state_dict(), file.state, file.names, names)
+    print(report.summary(), file=sys.stderr)
+    return ModelFile(config, state, names, file.metadata)
+
+
+def is_model_name(text: str) -> bool:
+    """Whether `text` names an architecture (rather than an embedded model or a file)."""
+    if Path(text).exists() or text.removesuffix(".pt") in EMBEDDED_MODELS:
+        return False
+    try:
+        parse_variant(text)
+    except ConfigError:
+        return False
+    return True
+
+
+def convert_model(source: Path, target: Path) -> str:
+    """Convert a model file; returns one line that says what was written."""
+    file = convert(source, target)
+    return f"{target}: {file.config.variant} {file.config.layout}, {file.config.task}, {len(file.names)} classes"
+
+
+def sample_images() -> Path:
+    """Folder of the sample images that come with the package."""
+    if not SAMPLES.is_dir():
+        raise CheckpointError(f"{SAMPLES}: this installation lacks the sample images")
+    return SAMPLES
+
+
+def report_rounding(imgsz: int | tuple[int, int]) -> int | tuple[int, int]:
+    """`imgsz` rounded up to multiples of 32; says so when that changes it."""
+    rounded = round_up_to_stride(imgsz)
+    if rounded != imgsz:
+        print(f"imgsz {imgsz} rounded up to {rounded}: sides must be multiples of 32", file=sys.stderr)
+    return rounded
+
+
+def say(index: ImageIndex) -> None:
+    """Print the size of a split and what was found in it."""
+    print(index.report.summary(), file=sys.stderr)
+    for warning in index.report.warnings:
+        print(f"warning: {warning}", file=sys.stderr)

@@ -1,0 +1,136 @@
+"""From options to a trainer: data, weights and run folder of a new run, or everything of an interrupted one."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from yolov12 import __version__
+from yolov12.atomic import remove_stale
+from yolov12.checkpoint import ModelFile, fit_state
+from yolov12.config.model import ModelConfig, detect_head_config
+from yolov12.config.parse import Resolved, resolve
+from yolov12.config.run import TrainConfig
+from yolov12.data.dataset import load_index
+from yolov12.data.index import ImageIndex, shared_images
+from yolov12.engine.trainer import Trainer, TrainJob
+from yolov12.engine.training_state import read_run
+from yolov12.errors import ConfigError
+from yolov12.folders import new_run_folder, write_json
+from yolov12.inference.device import resolve_device
+from yolov12.models.detector import Detector, build_model
+
+RESUME_MAY_CHANGE = ("resume", "device", "workers", "cache", "plots", "save_steps")
+"""Options that change neither the weights nor the recorded numbers, so a resumed run may set them anew."""
+Say = Callable[[ImageIndex], None]
+
+
+def start_training(
+    resolved: Resolved[TrainConfig], architecture: ModelConfig, start: ModelFile | None, say: Say
+) -> Trainer:
+    """Prepare a new run: scan the data, build the model for its classes, claim a folder.
+
+    `start` holds the weights to begin from, None for fresh ones. Nothing is written unless all of it is usable.
+    """
+    config = resolved.config
+    if not config.data:
+        raise ConfigError("--data is missing: name the data set's YAML file")
+    device = resolve_device(config.device)
+    train, val = load_splits(config, say)
+    names = dict(enumerate(train.names))
+    model = starting_model(with_num_classes(architecture, len(names)), names, start, config.seed)
+    folder = new_run_folder(model.config.task, config.project, config.name, exist_ok=config.exist_ok)
+    run = {
+        "options": resolved.to_dict(),
+        "model": model.config.to_dict(),
+        "names": {str(number): name for number, name in names.items()},
+        "data": {"train": fingerprint(train), "val": fingerprint(val)},
+        "version": __version__,
+    }
+    write_json(folder / "config.json", run)
+    write_json(folder / "report.json", {"train": train.report.to_dict(), "val": val.report.to_dict()})
+    print(f"training into {folder} on {device}", file=sys.stderr)
+    return Trainer(TrainJob(model, names, resolved, train, val, folder, device, run))
+
+
+def prepare_resume(path: Path | None, options: Mapping[str, object], say: Say) -> Trainer:
+    """The run that the model file at `path` belongs to, at the very step where it was saved.
+
+    Raises ConfigError when an option or the data set differs from the run's.
+    """
+    if path is None or path.parent.name != "weights":
+        raise ConfigError("--resume needs the run's own file: --model <run folder>/weights/last.safetensors")
+    folder = path.parent.parent
+    saved = read_run(path.parent)
+    if saved.path.name != "last.state.safetensors":
+        print(f"the newest state is missing or damaged: using {saved.path.name}", file=sys.stderr)
+    base = {name: entry["value"] for name, entry in saved.run["options"].items()}
+    given = {name: value for name, value in options.items() if name != "resume"}
+    resolved = resolve(TrainConfig, given, base=base, base_origin=str(saved.path))
+    now = dataclasses.asdict(resolved.config)
+    changed = [name for name in given if now[name] != base[name] and name not in RESUME_MAY_CHANGE]
+    if changed:
+        listed = "; ".join(f"--{name} was {base[name]!r}, now {now[name]!r}" for name in changed)
+        raise ConfigError(f"{folder}: a resumed run keeps its options, but {listed}. Leave them out or start a new run")
+    train, val = load_splits(resolved.config, say)
+    for split, index in (("train", train), ("val", val)):
+        if fingerprint(index) != saved.run["data"][split]:
+            raise ConfigError(
+                f"{folder}: the {split} images or labels have changed since this run started; start a new run"
+            )
+    remove_stale(path.parent)
+    names = dict(enumerate(train.names))
+    model = build_model(ModelConfig.from_dict(saved.run["model"]), seed=resolved.config.seed)
+    device = resolve_device(resolved.config.device)
+    job = TrainJob(model, names, resolved, train, val, folder, device, saved.run)
+    at = f"epoch {saved.progress.epoch + 1}, batch {saved.progress.batch}"
+    print("already complete" if saved.progress.finished else f"resuming {folder} at {at}", file=sys.stderr)
+    return Trainer(job, resume=True)
+
+
+def load_splits(config: TrainConfig, say: Say) -> tuple[ImageIndex, ImageIndex]:
+    """Training and validation images; their sizes are printed."""
+    common: dict[str, Any] = {
+        "on_bad_label": config.on_bad_label,
+        "single_cls": config.single_cls,
+        "max_pixels": config.max_pixels,
+    }
+    train = load_index(config.data, "train", fraction=config.fraction, **common)
+    say(train)
+    val = load_index(config.data, "val", **common)
+    say(val)
+    if repeated := shared_images(train, val):
+        print(f"warning: {repeated} of {len(val)} val images are also in train: metrics will flatter", file=sys.stderr)
+    return train, val
+
+
+def with_num_classes(config: ModelConfig, num_classes: int) -> ModelConfig:
+    """The same architecture for another number of classes."""
+    if config.num_classes == num_classes:
+        return config
+    head = detect_head_config(num_classes, config.neck.channels[1])
+    return dataclasses.replace(config, heads={"detect": head})
+
+
+def starting_model(config: ModelConfig, names: dict[int, str], start: ModelFile | None, seed: int) -> Detector:
+    """A model with fresh weights from `seed`, then with everything of `start` that fits."""
+    model = build_model(config, seed=seed)
+    if start is not None:
+        state, report = fit_state(model.state_dict(), start.state, start.names, names)
+        model.load_state_dict(state)
+        print(report.summary(), file=sys.stderr)
+    return model
+
+
+def fingerprint(index: ImageIndex) -> str:
+    """Hash of a split's images and labels."""
+    digest = hashlib.sha256("\n".join(index.names).encode())
+    for array in (index.digests, index.sizes, index.offsets, index.labels, index.boxes, index.crowd):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
