@@ -58,7 +58,7 @@ class TrainConfig(AugmentConfig):
     batch: int = option(16, "images per forward pass", low=1, high=65_536)
     imgsz: int = option(640, "square training size in pixels, rounded up to a multiple of 32", low=32, high=8192)
     device: str = option("auto", DEVICE_HELP)
-    workers: int = option(2, "loader processes; 0 loads in the training process", low=0, high=256)
+    workers: int = option(8, "loader processes, at most one per core; 0 loads in the training process", low=0, high=256)
     project: str = option("", "folder for runs; empty: runs/<task>")
     name: str = option("train", "name of this run's folder")
     exist_ok: bool = option(False, "write into an existing run folder instead of numbering a new one")

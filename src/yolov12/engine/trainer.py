@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -148,6 +149,12 @@ class Trainer:
                 metrics = self.finish_epoch(stop, (time.perf_counter() - started) / share)
                 display.end_epoch(self.progress.epoch - 1, self.logger.last_row)
         self.loader.close()
+        if self.loader.unreadable:
+            first = next(iter(self.loader.unreadable.values()))
+            print(
+                f"warning: {len(self.loader.unreadable)} images became unreadable during training, e.g. {first}",
+                file=sys.stderr,
+            )
         metrics = metrics if metrics is not None else self.evaluate()
         metrics.save_dir = self.folder
         write_json(self.folder / "metrics.json", metrics.to_dict())
@@ -189,7 +196,8 @@ class Trainer:
         if improved:
             progress.best_fitness, progress.best_epoch = fitness, progress.epoch
         losses = {name: total / max(progress.batch, 1) for name, total in progress.loss_sums.items()}
-        rates = [group["lr"] for group in self.optimizer.param_groups]
+        groups = range(len(self.optimizer.param_groups))
+        rates = [self.schedule.lr(group, progress.iteration - 1) * progress.rate_scale for group in groups]
         images_per_second = len(self.job.train) / seconds
         self.logger.log(progress.epoch, losses, metrics, rates, seconds, images_per_second)
         patience_over = bool(config.patience) and progress.epoch - progress.best_epoch >= config.patience
