@@ -27,12 +27,13 @@ from yolov12.config.run import PredictConfig, TrainConfig, ValConfig
 from yolov12.data.dataset import load_index
 from yolov12.data.index import ImageIndex
 from yolov12.data.letterbox import contract
-from yolov12.engine.run import prepare_resume, start_training
+from yolov12.engine.run import prepare_resume, start_training, with_num_classes
+from yolov12.engine.trainer import LAST
 from yolov12.errors import CheckpointError, ConfigError, UserError
 from yolov12.evaluation.curves import draw_metrics
 from yolov12.evaluation.evaluator import evaluate
 from yolov12.folders import new_run_folder, write_json
-from yolov12.hub import EMBEDDED_MODELS, resolve_model
+from yolov12.hub import resolve_model
 from yolov12.inference.device import resolve_device
 from yolov12.inference.predictor import Predictor
 from yolov12.inference.runtimes import Runtime, torch_runtime
@@ -45,6 +46,8 @@ from yolov12.results import Result
 from yolov12.visualize import save_result
 
 DEFAULT_CLASSES = 80
+MAX_CLASSES = 100_000
+"""More would take memory before anybody notices the slip."""
 SAMPLES = Path(__file__).resolve().parent / "assets" / "samples"
 
 
@@ -53,8 +56,8 @@ class YOLO:
 
     `model`: a path, or an embedded or published name with or without `.pt`; `pretrained=False` (or a name that ends in
     `.yaml`) builds the named architecture with fresh weights. `layout` ("turbo", "v1.0") and `num_classes` apply to
-    names; for a file they must agree with it. Calls may come from many threads; only `train`, `to` and `load` change
-    the object.
+    names; for a file they must agree with it. Calls may come from many threads; only `train` and `to` change the
+    object.
     """
 
     def __init__(
@@ -67,24 +70,33 @@ class YOLO:
         offline: bool | None = None,
     ) -> None:
         self.device = torch.device("cpu")
+        self._moved = False  # whether `to` has said where to run
         self._runtimes: dict[tuple[str, str], Runtime] = {}
         self._lock = threading.Lock()
         self.path: Path | None = None
         text = str(model)
-        if text.endswith((".yaml", ".yml")) and Path(model).exists():
+        by_layers = text.endswith((".yaml", ".yml"))
+        if by_layers and Path(model).exists():
             raise ConfigError(
                 f"{text}: a layer-list YAML is not read. Name a preset (yolov12n, yolov12s, yolov12m, yolov12l, "
                 "yolov12x) or pass a model file"
             )
-        if not pretrained or text.endswith(".yaml"):
+        if num_classes is not None and not 1 <= num_classes <= MAX_CLASSES:
+            raise ConfigError(f"num_classes {num_classes}: must be between 1 and {MAX_CLASSES}")
+        if by_layers or (not pretrained and names_architecture(text)):
             self._use(fresh_model_file(text, layout, num_classes))
             return
-        self.path = resolve_model(model, layout=layout, offline=offline or None)
-        file = read_model_file(self.path)
-        named = not Path(model).exists() and is_model_name(text)
+        path = resolve_model(model, layout=layout, offline=offline or None)
+        file = read_model_file(path)
+        # A `.pt` may have resolved to the `.safetensors` beside it: that is a file, too, whatever it is called.
+        named = is_model_name(text) and path != Path(model).with_suffix(".safetensors")
         self._use(with_classes(file, num_classes) if named and num_classes else file)
         if not named:
-            self._check_agreement(layout, num_classes)
+            self._check_agreement(path, layout, num_classes)
+        if pretrained:
+            self.path = path
+        else:
+            self._use(ModelFile(file.config, dict(build_model(file.config, seed=0).state_dict()), file.names))
 
     def _use(self, file: ModelFile) -> None:
         self.config: ModelConfig = file.config
@@ -95,12 +107,12 @@ class YOLO:
         self.model: Detector = network.eval().to(self.device)
         self._runtimes.clear()
 
-    def _check_agreement(self, layout: str, num_classes: int | None) -> None:
+    def _check_agreement(self, path: Path, layout: str, num_classes: int | None) -> None:
         if layout != "turbo" and check_layout(layout) != self.layout:
-            raise ConfigError(f"layout {layout!r}: {self.path} holds a {self.layout} model; leave `layout` out")
+            raise ConfigError(f"layout {layout!r}: {path} holds a {self.layout} model; leave `layout` out")
         if num_classes is not None and num_classes != len(self.names):
             raise ConfigError(
-                f"num_classes {num_classes}: {self.path} holds {len(self.names)} classes; leave it out, or train on "
+                f"num_classes {num_classes}: {path} holds {len(self.names)} classes; leave it out, or train on "
                 "data with other classes, which keeps every tensor that fits"
             )
 
@@ -118,7 +130,8 @@ class YOLO:
 
     def official_state_dict(self) -> dict[str, Tensor]:
         """Unfused float32 tensors under the keys of the paper's repository, in its order; a copy."""
-        return ours_to_official(self.model.state_dict(), self.config)
+        state = ours_to_official(self.model.state_dict(), self.config)
+        return {name: value.detach().clone() for name, value in state.items()}
 
     def info(self, *, imgsz: int = 640, verbose: bool = True) -> ModelProfile:
         """Layers, output shapes, parameters and GFLOPs at `imgsz`; printed when `verbose`."""
@@ -130,14 +143,17 @@ class YOLO:
 
     def to(self, device: str | int | torch.device) -> YOLO:
         """Move the model; later calls run there unless they name another device."""
-        self.device = resolve_device(str(device))
+        self.device, self._moved = resolve_device(str(device)), True
         self.model.to(self.device)
         return self
 
     def save(self, path: str | Path, *, half: bool = False) -> Path:
         """Write the model in our format (`.safetensors`); `half` stores float16."""
         target = Path(path)
-        metadata = {**self.metadata, "preprocess": contract(), "version": __version__}
+        if target.suffix != ".safetensors":
+            raise CheckpointError(f"{target}: must end in .safetensors; `yolov12 convert` makes a .pt of such a file")
+        described = {"task": self.task, "variant": self.config.variant, "layout": self.layout}
+        metadata = {**self.metadata, **described, "preprocess": contract(), "version": __version__}
         state = {name: value.detach().cpu() for name, value in self.model.state_dict().items()}
         write_model_file(target, ModelFile(self.config, state, self.names, metadata), half=half)
         return target
@@ -171,7 +187,9 @@ class YOLO:
         raises SourceError; inside a list or a folder it becomes a Result with `.error`.
         """
         config = resolve(PredictConfig, options).config
-        if config.half and config.precision == "auto":
+        if config.half:
+            if config.precision not in ("auto", "fp16"):
+                raise ConfigError(f"--half and --precision {config.precision} contradict each other: leave one out")
             config = dataclasses.replace(config, precision="fp16")
         config = dataclasses.replace(config, imgsz=report_rounding(config.imgsz))
         predictor = Predictor(self._runtime(config.device, config.precision), self.names)
@@ -183,24 +201,26 @@ class YOLO:
         if not (config.save or config.save_txt or config.show):
             yield from results
             return
-        folder = None
-        if config.save or config.save_txt:
-            folder = new_run_folder(self.task, config.project, config.name, exist_ok=config.exist_ok)
+        folder: Path | None = None
         counts = {"read": 0, "skipped": 0}
         reasons: list[str] = []
-        for result in results:
-            counts["skipped" if result.error else "read"] += 1
-            if result.error:
-                reasons.append(result.error)
-            elif folder is not None:
-                save_result(result, folder, image=config.save, labels=config.save_txt)
-            if config.show and not result.error:
-                result.show()
-            yield result
-        if folder is not None:
-            write_json(folder / "report.json", {**counts, "reasons": reasons[:20]})
-            if config.verbose:
-                print(f"results: {folder}", file=sys.stderr)
+        try:
+            for result in results:
+                if folder is None and (config.save or config.save_txt):  # not before: a refused source leaves no trace
+                    folder = new_run_folder(self.task, config.project, config.name, exist_ok=config.exist_ok)
+                counts["skipped" if result.error else "read"] += 1
+                if result.error:
+                    reasons.append(result.error)
+                elif folder is not None:
+                    save_result(result, folder, image=config.save, labels=config.save_txt)
+                if config.show and not result.error:
+                    result.show(wait_ms=0 if result.frame is None else 1)
+                yield result
+        finally:  # also when the receiver of a stream has seen enough
+            if folder is not None:
+                write_json(folder / "report.json", {**counts, "reasons": reasons[:20]})
+                if config.verbose:
+                    print(f"results: {folder}", file=sys.stderr)
 
     def val(self, **options: Unpack[ValOptions]) -> DetectionMetrics:
         """COCO-exact metrics on a split of `data` (default: the data that the model was trained on)."""
@@ -231,15 +251,19 @@ class YOLO:
     def train(self, **options: Unpack[TrainOptions]) -> DetectionMetrics:
         """Train on `data`; afterwards this object holds the best weights. Returns the metrics of the last weights.
 
-        Weights of a model with other classes are kept where they fit. `resume=True` continues the run that this
-        model's file belongs to, exactly where it stopped.
+        Weights of a model with other classes are kept where they fit; a model that was built with fresh weights gets
+        new ones from `seed`. `resume=True` continues the run that this model's file belongs to, exactly where it
+        stopped.
         """
+        if self._moved:
+            options = {"device": str(self.device), **options}
         if options.get("resume"):
             trainer = prepare_resume(self.path, options, say)
         else:
             resolved = resolve(TrainConfig, options)
-            start = None if not resolved.config.pretrained else self._as_file()
+            start = self._as_file() if resolved.config.pretrained and self.path is not None else None
             trainer = start_training(resolved, self.config, start, say)
+            trainer.save_weights(LAST, None)  # what a stopped run is resumed by, from its first epoch on
         metrics = trainer.run()
         best = trainer.folder / "weights" / "best.safetensors"
         self.path = best
@@ -260,7 +284,7 @@ class YOLO:
 
     def _runtime(self, device: str, precision: str) -> Runtime:
         """The runtime for these options; built once, then shared by all calls."""
-        where = self.device if device == "auto" and self.device.type != "cpu" else resolve_device(device)
+        where = self.device if device == "auto" and self._moved else resolve_device(device)
         with self._lock:
             key = (str(where), precision)
             if key not in self._runtimes:
@@ -280,7 +304,7 @@ def with_classes(file: ModelFile, num_classes: int) -> ModelFile:
     if num_classes == len(file.names):
         return file
     names = {i: str(i) for i in range(num_classes)}
-    config = model_config(file.config.variant, file.config.layout, num_classes)
+    config = with_num_classes(file.config, num_classes)
     state, report = fit_state(build_model(config, seed=0).state_dict(), file.state, file.names, names)
     print(report.summary(), file=sys.stderr)
     return ModelFile(config, state, names, file.metadata)
@@ -288,8 +312,11 @@ def with_classes(file: ModelFile, num_classes: int) -> ModelFile:
 
 def is_model_name(text: str) -> bool:
     """Whether `text` names an architecture (rather than an embedded model or a file)."""
-    if Path(text).exists() or text.removesuffix(".pt") in EMBEDDED_MODELS:
-        return False
+    return not Path(text).exists() and names_architecture(text)
+
+
+def names_architecture(text: str) -> bool:
+    """Whether `text` is spelt like the name of an architecture that there is."""
     try:
         parse_variant(text)
     except ConfigError:

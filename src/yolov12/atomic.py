@@ -20,7 +20,7 @@ _SUFFIX = ".tmp"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-def write_atomic(path: Path, data: bytes | Callable[[BinaryIO], None]) -> None:
+def write_atomic(path: Path, data: bytes | Callable[[BinaryIO], object]) -> None:
     """Make `path` hold `data` (bytes, or a function that writes to an open binary file), all of it or nothing.
 
     Raises ResourceError when the disk is full, UserError when the folder cannot be written. What `data` itself raises

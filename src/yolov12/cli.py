@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -16,12 +17,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from yolov12 import __version__
-from yolov12.config.parse import field_types, from_text
+from yolov12.config.parse import field_types, from_text, resolve
 from yolov12.config.run import ImageSize, PredictConfig, TrainConfig, ValConfig
-from yolov12.errors import ConfigError, YoloError, did_you_mean
+from yolov12.errors import ConfigError, ImageError, ResourceError, YoloError, did_you_mean
 
 BUG = 70
 DEFAULT_MODEL = "yolov12n-bccd"
+FRESH_MODEL = "yolov12n.yaml"
+"""Training starts from fresh weights unless a model is named: published weights are downloaded only when asked for."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -46,9 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("error: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()
+    except BrokenPipeError:  # who read our output has gone: nothing more can be said, not even at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except MemoryError:
+        print("error: out of memory: lower --batch or --imgsz", file=sys.stderr)
+        return ResourceError.exit_code
     except Exception as error:  # the edge of the program: a bug is reported in one line, with a way to see more
         if debug:
             traceback.print_exc()
@@ -63,18 +69,20 @@ def run(words: list[str]) -> int:
     """Parse and dispatch."""
     parser = build_parser()
     known, unknown = parser.parse_known_args(words)
+    if known.verb == "predict":
+        gather_sources(known, unknown)
+    if unknown:
+        raise unknown_words(unknown, parser if known.verb is None else known.verb_parser)
     if known.verb is None:
         parser.print_help()
         return 0
-    if unknown:
-        raise unknown_words(unknown, known.verb_parser)
     verb: Callable[[argparse.Namespace], int] = known.function
     return verb(known)
 
 
 def build_parser() -> Parser:
     """The whole grammar, built from the option dataclasses."""
-    parser = Parser(prog="yolov12", description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser = Parser(prog="yolov12", description="Train, score and run YOLOv12 object detectors.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"yolov12 {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
 
@@ -90,7 +98,7 @@ def build_parser() -> Parser:
     add_model(child, DEFAULT_MODEL)
     add_options(child, PredictConfig)
     child = verb("train", "train a model on a data set", train)
-    add_model(child, "yolov12n")
+    add_model(child, FRESH_MODEL)
     add_options(child, TrainConfig)
     child = verb("val", "score a model on a data set, COCO-exact", val)
     child.add_argument("--json", action="store_true", help="print the metrics as JSON on stdout")
@@ -148,23 +156,40 @@ def add_options(parser: Parser, config_type: type[Any]) -> None:
         )
 
 
+def gather_sources(words: argparse.Namespace, unknown: list[str]) -> None:
+    """Add to the sources those that stand behind flags, where argparse does not look for them."""
+    size = vars(words).get("imgsz", [])  # absent unless typed; takes all that follows it: `--imgsz 320 a.jpg`
+    numbers = next((i for i, word in enumerate(size) if i and not word.lstrip("-").isdecimal()), len(size))
+    words.source += size[numbers:]
+    del size[numbers:]
+    if not any(word.startswith("-") for word in unknown):
+        words.source += unknown
+        unknown.clear()
+
+
 def explicit_options(words: argparse.Namespace, config_type: type[Any]) -> dict[str, Any]:
-    """The options that the user typed, converted to their types."""
+    """The options that the user typed, converted to their types and checked before anything else happens."""
     typed = vars(words)
     names = [field.name for field in dataclasses.fields(config_type) if field.name in typed]
-    return {name: from_text(config_type, name, typed[name]) for name in names}
+    options = {name: from_text(config_type, name, typed[name]) for name in names}
+    resolve(config_type, options)
+    return options
 
 
 def unknown_words(words: list[str], parser: argparse.ArgumentParser) -> ConfigError:
     """What to say of words that are no option: the flag that was meant, or how a flag is written."""
     flags = [flag for action in parser._actions for flag in action.option_strings]
+    places = [action.dest for action in parser._actions if not action.option_strings]
     word = words[0]
-    if "=" in word and not word.startswith("-"):
-        name, value = word.split("=", 1)
-        flag = f"--{name}"
-        hint = f" Write: {flag} {value}" if flag in flags else did_you_mean(flag, flags)
+    name, equals, value = word.partition("=")
+    if not equals or word.startswith("-"):
+        hint = did_you_mean(name, flags)
+    elif f"--{name}" in flags:
+        hint = f" Write: --{name} {value}"
+    elif name in places:
+        hint = f" Write: {parser.prog} {value}"
     else:
-        hint = did_you_mean(word.split("=", 1)[0], flags)
+        hint = did_you_mean(name, places) or did_you_mean(f"--{name}", flags)
     return ConfigError(f"{word!r} is not understood.{hint} (see: {parser.prog} --help)")
 
 
@@ -180,45 +205,64 @@ def predict(words: argparse.Namespace) -> int:
         options.setdefault("save", True)
         options.setdefault("imgsz", 320)
     for word in words.source:
-        name = word.split("=", 1)[0]
-        if "=" in word and name in field_types(PredictConfig) and not Path(word).exists():
+        if "=" in word and word.split("=", 1)[0].isidentifier() and not Path(word).exists():
             raise unknown_words([word], words.verb_parser)
     source: Any = words.source if len(words.source) > 1 else (words.source or [str(sample_images())])[0]
     options["verbose"] = options.get("verbose", not words.json)
     model = YOLO(words.model, layout=words.layout, offline=words.offline)
     failed = count = 0
-    for result in model.predict(source, **{**options, "stream": True}):
-        count += 1
-        failed += result.error is not None
-        if words.json:
-            print(result.to_json(), flush=True)
-        elif result.error is None:
-            print(result.summary())
+    try:
+        for result in model.predict(source, **{**options, "stream": True}):
+            count += 1
+            failed += result.error is not None
+            if words.json:
+                print(result.to_json(), flush=True)
+            elif result.error is None:
+                print(result.summary())
+    except ImageError as error:  # the only input: not refused, but it cannot be used
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    if failed and not options["verbose"]:
+        print(f"{count} inputs, {failed} skipped", file=sys.stderr)
     if not count:
         print("error: nothing to predict on was found", file=sys.stderr)
     return 1 if failed or not count else 0
 
 
 def train(words: argparse.Namespace) -> int:
-    """Train and print the final table."""
-    from yolov12.api import YOLO
+    """Train and print the final table; exit code 1 when images or label rows were left out."""
+    from yolov12.api import YOLO, is_model_name
 
-    model = YOLO(words.model, layout=words.layout, offline=words.offline)
-    metrics = model.train(**explicit_options(words, TrainConfig))
+    options = explicit_options(words, TrainConfig)
+    fresh = not options.get("pretrained", True) and is_model_name(words.model)  # then nothing has to be downloaded
+    model = YOLO(words.model, layout=words.layout, offline=words.offline, pretrained=not fresh)
+    metrics = model.train(**options)
     print(metrics.table())
     print(f"results: {metrics.save_dir}")
-    return 0
+    return left_out(metrics.save_dir)
 
 
 def val(words: argparse.Namespace) -> int:
-    """Score and print the table; exit code 1 when images were left out."""
+    """Score and print the table or JSON; exit code 1 when images or label rows were left out."""
     from yolov12.api import YOLO
 
     options = explicit_options(words, ValConfig)
-    metrics = YOLO(words.model, layout=words.layout, offline=words.offline).val(**options)
+    table = options.get("verbose", True) and not words.json
+    metrics = YOLO(words.model, layout=words.layout, offline=words.offline).val(**{**options, "verbose": False})
     if words.json:
         print(json.dumps(metrics.to_dict(), ensure_ascii=False))
-    return 0
+    if table:
+        print(metrics.table())
+        print(f"results: {metrics.save_dir}")
+    return left_out(metrics.save_dir)
+
+
+def left_out(folder: Path | None) -> int:
+    """Exit code 1 when the report in a run's folder counts inputs that were left out, else 0."""
+    if folder is None:
+        return 0
+    splits = json.loads((folder / "report.json").read_text(encoding="utf8")).values()
+    return int(any(split["skipped"] or split["rows_skipped"] for split in splits))
 
 
 def info(words: argparse.Namespace) -> int:

@@ -45,16 +45,16 @@ def color_of(label: int) -> tuple[int, int, int]:
 def draw_boxes(image: Pixels, boxes_xyxy: NDArray[np.float32], labels: Sequence[int], texts: Sequence[str]) -> Pixels:
     """A copy of `image` (H, W, 3) BGR with boxes (N, 4) in pixels, coloured by class, each with its text ('' for none).
 
-    Drawn from the last to the first, so that the best detection of a sorted list lies on top.
+    All boxes, then all texts, each from the last to the first, so that the best of a sorted list lies on top.
     """
     canvas = np.ascontiguousarray(image).copy()
     height, width = canvas.shape[:2]
     line = max(round((height + width) / 2 * 0.003), 1)
     font_size = max(round(min(height, width) * 0.03), 11)
-    limits = np.array([width - 1, height - 1, width - 1, height - 1])
-    for box, label, text in reversed(list(zip(boxes_xyxy, labels, texts, strict=True))):
-        left, top, right, bottom = (int(v) for v in np.clip(np.rint(box), 0, limits))
-        cv2.rectangle(canvas, (left, top), (right, bottom), color_of(label), line, cv2.LINE_AA)
+    edges = np.clip(np.rint(boxes_xyxy), 0, [width - 1, height - 1, width - 1, height - 1]).astype(int)[::-1].tolist()
+    for (left, top, right, bottom), label in zip(edges, reversed(labels), strict=True):
+        cv2.rectangle(canvas, (left, top), (right, bottom), color_of(label), line)
+    for (left, top, _, _), label, text in zip(edges, reversed(labels), reversed(texts), strict=True):
         if text:
             draw_text(canvas, text, (left, top), color_of(label), font_size)
     return canvas

@@ -79,7 +79,8 @@ def test_pil_orientation_is_applied(tmp_path: Path, pixels: Pixels) -> None:
     exif = Image.Exif()
     exif[274] = 6
     Image.fromarray(pixels[:, :, ::-1]).save(tmp_path / "turned.png", exif=exif)
-    loads = [next(open_source(form).items).load() for form in (tmp_path / "turned.png", Image.open(tmp_path / "turned.png"))]
+    forms = (tmp_path / "turned.png", Image.open(tmp_path / "turned.png"))
+    loads = [next(open_source(form).items).load() for form in forms]
     np.testing.assert_array_equal(loads[0], np.rot90(pixels, -1))
     np.testing.assert_array_equal(loads[0], loads[1])
 

@@ -24,6 +24,7 @@ from yolov12.data.index import ImageIndex
 from yolov12.data.letterbox import contract
 from yolov12.data.loader import TrainLoader
 from yolov12.data.sample import Batch
+from yolov12.inference.memory import keep_freed_memory
 from yolov12.engine.display import EpochDisplay
 from yolov12.engine.ema import WeightAverage
 from yolov12.engine.logger import RunLogger, draw_batch
@@ -69,6 +70,8 @@ class Trainer:
     def __init__(self, job: TrainJob, *, resume: bool = False) -> None:
         config = job.resolved.config
         self.job, self.config = job, config
+        if job.device.type == "cpu":
+            keep_freed_memory()
         self.weights = job.folder / "weights"
         self.weights.mkdir(exist_ok=True)
         self.model = job.model.to(job.device)
@@ -93,7 +96,8 @@ class Trainer:
             self.logger.truncate(self.progress.epoch)
             self.remember_statistics()
         else:
-            self.save_state()  # also proves that the folder can be written and the disk has room
+            self.save_weights(LAST, None)  # a run can be resumed by this file from its first step on
+            self.save_state()
 
     # ---- the step -------------------------------------------------------------------------------------------------
 

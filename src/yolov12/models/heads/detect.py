@@ -45,7 +45,8 @@ class DetectHead(nn.Module):
         self.box_branches = nn.ModuleList(_box_branch(channels, config) for channels in features.channels)
         self.class_branches = nn.ModuleList(_class_branch(channels, config) for channels in features.channels)
         # Distances that the bins stand for. Decoding knows them; they are here because published files carry them.
-        values = torch.arange(config.bins, dtype=torch.float32).view(1, -1, 1, 1)
+        # Not arange, which on the meta device would import a symbolic algebra system.
+        values = torch.tensor(range(config.bins), dtype=torch.float32).view(1, -1, 1, 1)
         self.bins = nn.ParameterDict({"weight": nn.Parameter(values, requires_grad=False)})
         self._initialise_biases()
 

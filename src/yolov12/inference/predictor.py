@@ -1,0 +1,229 @@
+"""From a source to results: decode, letterbox, run, suppress, map back to the original image.
+
+The predictor keeps no state: every call carries its options, so that many threads may share one. Images are decoded by
+a few threads while the network runs. Over many images it looks ahead over a window and runs those of equal canvas
+together, because changing shapes cost time; which images share a batch depends on their order alone, never on timing,
+and results come out in input order.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from yolov12.config.run import PredictConfig
+from yolov12.data.letterbox import Letterbox
+from yolov12.data.sources import Item, Source, SourceOptions, open_source
+from yolov12.errors import ConfigError, SourceError, did_you_mean
+from yolov12.inference.progress import with_progress
+from yolov12.inference.runtimes import Runtime
+from yolov12.postprocess import NmsOptions, select
+from yolov12.results import Boxes, Pixels, Result
+
+WINDOW: Final = 64
+"""Images ahead of the one that is due: enough to find batches of equal canvas among mixed sizes."""
+KEPT_BYTES: Final = 4 * 2**20
+"""Larger images of files are not kept while they wait, nor in their results, but read again when asked for."""
+LIST_BYTES: Final = 512 * 2**20
+"""Pixels that the results of one call keep when they are collected in a list; later ones read again, or have none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """An image on its canvas. `pixels` is the original, unless it is large and can be read again."""
+
+    item: Item
+    letterbox: Letterbox
+    canvas: Pixels
+    pixels: Pixels | None
+    milliseconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Failed:
+    """An item that cannot be decoded."""
+
+    item: Item
+    error: SourceError
+
+
+Ready = Placed | Failed
+
+
+@dataclass(eq=False)
+class Slot:
+    """One place of the window: first being decoded, then its result."""
+
+    ready: Future[Ready]
+    result: Result | None = None
+
+
+class Predictor:
+    """Finds objects with one runtime. `names` are the classes in the order of the network's outputs."""
+
+    def __init__(self, runtime: Runtime, names: Mapping[int, str]) -> None:
+        self.runtime, self.names = runtime, dict(names)
+
+    def predict(self, source: Any, config: PredictConfig) -> Iterator[Result]:
+        """Results in input order, made as they are asked for; `source` and `config` are checked at once.
+
+        Raises SourceError for a source that cannot be used, ConfigError for an unknown class. An image that cannot be
+        decoded raises if it is the only one, else it becomes a Result with `.error`; so does the end of a cut video.
+        """
+        options = NmsOptions(
+            conf=config.conf,
+            iou=config.iou,
+            max_det=config.max_det,
+            classes=class_numbers(config.classes, self.names),
+            agnostic=config.agnostic_nms,
+        )
+        opened = open_source(source, SourceOptions(config.max_pixels, config.vid_stride))
+        call = _Call(self.runtime, self.names, config, options)
+        results = _bounded(_start(call, opened), config)
+        return with_progress(results, opened.count) if config.verbose and opened.kind in ("many", "video") else results
+
+
+def class_numbers(classes: Iterable[int | str] | None, names: Mapping[int, str]) -> tuple[int, ...] | None:
+    """Class ids of ids and names; ConfigError for one that the model does not know."""
+    if classes is None:
+        return None
+    numbers = {name: number for number, name in names.items()}
+    found = []
+    for wanted in classes:
+        number = numbers.get(wanted, int(wanted) if wanted.isdecimal() else -1) if isinstance(wanted, str) else wanted
+        if number not in names:
+            hint = did_you_mean(wanted, numbers) or f" Known: 0..{len(names) - 1}, {', '.join(list(numbers)[:20])}"
+            raise ConfigError(f"--classes {wanted!r}: the model has no such class.{hint}")
+        found.append(number)
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What one call of `predict` carries through its steps."""
+
+    runtime: Runtime
+    names: Mapping[int, str]
+    config: PredictConfig
+    options: NmsOptions
+
+    def prepare(self, item: Item) -> Ready:
+        """Decode one item and draw it on its canvas; runs in a worker thread."""
+        started = time.perf_counter()
+        try:
+            image = item.load()
+        except SourceError as error:
+            return Failed(item, error)
+        height, width = image.shape[:2]
+        letterbox = Letterbox.fit((height, width), self.config.imgsz, rect=self.config.rect)
+        canvas = letterbox.apply(image)
+        keep = image.nbytes <= KEPT_BYTES or not item.again
+        return Placed(item, letterbox, canvas, image if keep else None, _since(started))
+
+    def run(self, batch: Sequence[Ready]) -> list[Result]:
+        """Results of images on equal canvases, or of items that failed."""
+        placed = [one for one in batch if isinstance(one, Placed)]
+        if not placed:
+            failed = (one for one in batch if isinstance(one, Failed))
+            return [Result.failed(one.item.name, self.names, str(one.error), one.item.frame) for one in failed]
+        started = time.perf_counter()
+        decoded = self.runtime(np.stack([one.canvas for one in placed]))
+        milliseconds = _since(started) / len(placed)
+        return [self.finish(one, dense, milliseconds) for one, dense in zip(placed, decoded, strict=True)]
+
+    def finish(self, placed: Placed, decoded: npt.NDArray[np.float32], inference: float) -> Result:
+        """Suppress, map back to the original image, wrap up."""
+        started = time.perf_counter()
+        rows = select(decoded, len(self.names), self.options)
+        rows[:, :4] = placed.letterbox.to_original(rows[:, :4])
+        shape = placed.letterbox.source
+        return Result(
+            path=placed.item.name,
+            names=self.names,
+            orig_shape=shape,
+            boxes=Boxes(rows, shape),
+            pixels=placed.pixels,
+            reload=placed.item.load if placed.item.again else None,
+            frame=placed.item.frame,
+            speed={"preprocess": placed.milliseconds, "inference": inference, "postprocess": _since(started)},
+            runtime=self.runtime.name,
+            precision=self.runtime.precision,
+        )
+
+
+def _start(call: _Call, source: Source) -> Iterator[Result]:
+    """The way of working that fits the kind of source."""
+    if source.kind == "single":
+        return _single(call, next(source.items))
+    if source.kind == "camera":
+        return (call.run([call.prepare(item)])[0] for item in source.items)
+    batch = call.config.batch
+    # Frames are of one size and cannot be read again: no more of them wait than run together.
+    return _many(call, source.items, batch if source.kind == "video" else max(WINDOW, batch))
+
+
+def _single(call: _Call, item: Item) -> Iterator[Result]:
+    """One image in the caller's thread; its error is raised."""
+    ready = call.prepare(item)
+    if isinstance(ready, Failed):
+        raise ready.error
+    yield from call.run([ready])
+
+
+def _many(call: _Call, items: Iterator[Item], limit: int) -> Iterator[Result]:
+    """Images in batches of equal canvas, results in order; at most `limit` wait."""
+    pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="decode")
+    window: deque[Slot] = deque()
+    ahead = 2 * call.config.batch  # grows with every batch: the first results need not wait for a full window
+    try:
+        while True:
+            fresh = itertools.islice(items, max(min(ahead, limit) - len(window), 0))
+            window.extend(Slot(pool.submit(call.prepare, item)) for item in fresh)
+            if not window:
+                return
+            if window[0].result is None:
+                batch = _next_batch(window, call.config.batch)
+                for slot, result in zip(batch, call.run([slot.ready.result() for slot in batch]), strict=True):
+                    slot.result = result
+                    slot.ready = Future()  # lets go of the canvas
+                ahead *= 2
+            finished = window.popleft().result
+            if finished is not None:
+                yield finished
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _next_batch(window: Iterable[Slot], size: int) -> list[Slot]:
+    """The oldest slot that waits, and up to `size` in all that can run together with it."""
+    waiting = [slot for slot in window if slot.result is None]
+    first = _canvas_shape(waiting[0].ready.result())
+    return list(itertools.islice((slot for slot in waiting if _canvas_shape(slot.ready.result()) == first), size))
+
+
+def _canvas_shape(ready: Ready) -> tuple[int, int] | None:
+    return ready.letterbox.canvas if isinstance(ready, Placed) else None
+
+
+def _bounded(results: Iterator[Result], config: PredictConfig) -> Iterator[Result]:
+    """`results`, with a limit to the pixels that they keep if the caller will collect them all."""
+    kept = 0
+    for result in results:
+        if not config.stream and result.pixels is not None:
+            kept += result.pixels.nbytes
+            if kept > LIST_BYTES:
+                result.pixels = None
+        yield result
+
+
+def _since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000.0

@@ -1,0 +1,40 @@
+"""Progress and the average speed of a run over many images, on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from yolov12.results import Result
+
+
+def with_progress(results: Iterator[Result], total: int | None) -> Iterator[Result]:
+    """Pass `results` on; name the skipped ones, and close with a line of counts and images per second.
+
+    On a terminal there is also a bar. The time that the receiver takes between two results is not counted.
+    """
+    console = Console(file=sys.stderr, soft_wrap=True, highlight=False, markup=False)
+    speed = TextColumn("{task.fields[rate]:.1f} images/s")
+    columns = (BarColumn(bar_width=30), MofNCompleteColumn(), speed, TimeRemainingColumn())
+    done = skipped = 0
+    seconds = 0.0
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("predict", total=total, rate=0.0)
+        while True:
+            started = time.perf_counter()
+            result = next(results, None)
+            seconds += time.perf_counter() - started
+            if result is None:
+                break
+            done += 1
+            if result.error is not None:
+                skipped += 1
+                console.print(f"skipped: {result.error}")
+            bar.update(task, advance=1, rate=done / max(seconds, 1e-9))
+            yield result
+    if done:
+        console.print(f"{done} images, {skipped} skipped, {done / max(seconds, 1e-9):.1f} images/s")

@@ -1,0 +1,39 @@
+"""Results as pictures and files: what `predict --save` and `--save-txt` write."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+from yolov12.results import Pixels, Result
+
+
+def draw(result: Result) -> Pixels:
+    """The result's image with boxes and labels, (H, W, 3) uint8 BGR."""
+    return result.plot()
+
+
+def save_result(result: Result, folder: Path, *, image: bool, labels: bool) -> list[Path]:
+    """Write the annotated image to `folder`/<name>.jpg and label rows with scores to `folder`/labels/<name>.txt.
+
+    A frame's name carries its number. Two sources of the same name do not overwrite each other: the second is <name>_2.
+    Returns the files written.
+    """
+    stem = Path(result.path).stem or "image"
+    if result.frame is not None:
+        stem = f"{stem}_{result.frame:06d}"
+    written = []
+    if image:
+        written.append(free_path(folder, stem, ".jpg"))
+        result.save(written[-1])
+    if labels:
+        (folder / "labels").mkdir(exist_ok=True)
+        written.append(free_path(folder / "labels", stem, ".txt"))
+        result.save_txt(written[-1], save_conf=True)
+    return written
+
+
+def free_path(folder: Path, stem: str, suffix: str) -> Path:
+    """The first of <stem><suffix>, <stem>_2<suffix>, ... that is not there yet."""
+    stems = itertools.chain([stem], (f"{stem}_{number}" for number in itertools.count(2)))
+    return next(path for path in (folder / f"{name}{suffix}" for name in stems) if not path.exists())

@@ -1,0 +1,605 @@
+"""The command line: what it prints where, its exit codes, and that nothing refused leaves a trace."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import os
+import pickle
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+import torch
+
+from model_factory import official_state, save_network, tiny_file
+from scene_factory import write_data, write_model, write_pictures
+from yolov12 import __version__, cli
+from yolov12.checkpoint import read_model_file
+from yolov12.cli import main
+
+TRAIN = (
+    "--epochs", "1", "--imgsz", "64", "--batch", "3", "--workers", "0", "--optimizer", "AdamW", "--no-plots",
+    "--device", "cpu",
+)  # fmt: skip
+VAL = ("--imgsz", "64", "--no-plots")
+EXACT = ("--imgsz", "64", "--precision", "fp32", "--device", "cpu")
+
+
+@dataclass(frozen=True)
+class Done:
+    """What one command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """Its error, which must be the one last line of stderr, without a traceback."""
+        assert "Traceback" not in self.err
+        errors = [line for line in self.err.splitlines() if line.startswith("error: ")]
+        assert errors == self.err.splitlines()[-1:], self.err
+        return errors[0]
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`run("predict", path)` in an empty folder, without a network."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a test reached for the network")
+
+    def call(*words: object) -> Done:
+        capsys.readouterr()
+        code = main([str(word) for word in words])
+        captured = capsys.readouterr()
+        return Done(code, captured.out, captured.err)
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return call
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("model") / "tiny.safetensors")
+
+
+@pytest.fixture(scope="module")
+def scorer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model with the classes of the data set."""
+    return write_model(tmp_path_factory.mktemp("scorer") / "scorer.safetensors", ("even", "odd"))
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return write_pictures(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture
+def bad_image(tmp_path: Path) -> Path:
+    path = tmp_path / "bad.jpg"
+    path.write_bytes(b"\xff\xd8\xff\xe0 cut off")
+    return path
+
+
+def left_behind() -> list[str]:
+    return sorted(str(path) for path in Path().rglob("*"))
+
+
+# ---- predict ---------------------------------------------------------------------------------------------------------
+
+
+def test_predict_prints_a_line_per_image(run: Run, model: Path, pictures: list[Path]) -> None:
+    done = run("predict", pictures[0].parent, "--model", model, "--imgsz", 64)
+    assert done.code == 0
+    assert [line.split(": ")[0] for line in done.out.splitlines()] == [str(path) for path in pictures]
+    assert "48x64" in done.out.splitlines()[1]
+    assert "5 images, 0 skipped" in done.err
+    assert left_behind() == []
+
+
+def test_json_lines_in_input_order_and_nothing_else(
+    run: Run, model: Path, pictures: list[Path], bad_image: Path
+) -> None:
+    sources = [pictures[3], bad_image, pictures[0], "gone.png", pictures[4]]
+    done = run("predict", *sources, "--model", model, "--json", *EXACT)
+    assert done.code == 1
+    found = [json.loads(line) for line in done.out.splitlines()]
+    assert [one["path"] for one in found] == [str(source) for source in sources]
+    assert [one["error"] is None for one in found] == [True, False, True, False, True]
+    assert [bool(one["detections"]) for one in found] == [True, False, True, False, True]
+    assert set(found[0]["detections"][0]) == {"class", "name", "confidence", "box"}
+    assert (found[0]["height"], found[0]["width"]) == (48, 64)
+    assert done.err.splitlines() == ["5 inputs, 2 skipped"]
+    folder = run("predict", pictures[0].parent, "--model", model, "--json", *EXACT)
+    assert (folder.code, folder.err) == (0, "")
+    together = [json.loads(line) for line in folder.out.splitlines()]
+    assert [one["detections"] for one in (together[3], together[0], together[4])] == [
+        found[place]["detections"] for place in (0, 2, 4)
+    ]
+
+
+def test_a_bad_image_alone_and_in_a_folder(run: Run, model: Path, pictures: list[Path], bad_image: Path) -> None:
+    for extra in ([], ["--json"], ["--save"]):
+        alone = run("predict", bad_image, "--model", model, *extra)
+        assert (alone.code, alone.out) == (1, "")
+        assert alone.error.startswith(f"error: {bad_image}: ")
+    assert left_behind() == []
+    for path in pictures[:2]:
+        shutil.copy(path, bad_image.parent / "here")
+    shutil.copy(bad_image, "a.jpg")
+    inside = run("predict", Path.cwd(), "--model", model, "--imgsz", 64, "--save", "--project", "out")
+    assert inside.code == 1
+    assert len(inside.out.splitlines()) == 2
+    assert "skipped: " in inside.err
+    assert "a.jpg" in inside.err
+    assert "3 images, 1 skipped" in inside.err
+    report = json.loads(Path("out/predict/report.json").read_text())
+    assert (report["read"], report["skipped"]) == (2, 1)
+    assert "a.jpg" in report["reasons"][0]
+    only = run("predict", f"{Path.cwd()}/*.jpg", "--model", model)
+    assert (only.code, only.out) == (1, "")
+
+
+def test_special_files_neither_block_nor_crash(run: Run, model: Path, pictures: list[Path], tmp_path: Path) -> None:
+    folder = tmp_path / "special"
+    folder.mkdir()
+    shutil.copy(pictures[0], folder / "fine.png")
+    os.mkfifo(folder / "fifo.jpg")
+    (folder / "loop.jpg").symlink_to(folder / "loop.jpg")
+    (folder / "isdir.jpg").mkdir()
+    done = run("predict", folder, "--model", model, "--imgsz", 64, "--json")
+    assert done.code == 1
+    errors = {Path(one["path"]).name: one["error"] for one in map(json.loads, done.out.splitlines())}
+    assert list(errors) == ["fifo.jpg", "fine.png", "isdir.jpg", "loop.jpg"]
+    assert [name for name, error in errors.items() if error is None] == ["fine.png"]
+    assert "not a regular file" in errors["fifo.jpg"]
+    alone = run("predict", folder / "fifo.jpg", "--model", model)
+    assert alone.code == 1
+    assert "fifo.jpg: not a regular file" in alone.error
+
+
+def test_sources_may_stand_anywhere(run: Run, model: Path, pictures: list[Path]) -> None:
+    first, second, third = pictures[:3]
+    common = ("--model", model, "--json")
+    expected = [str(first), str(second), str(third)]
+    for words in (
+        (first, second, third, *common, "--imgsz", 64),
+        (*common, "--imgsz", 64, first, second, third),
+        (first, "--imgsz", 64, 96, second, *common, third),
+        ("--imgsz", 64, *common, first, second, third),
+    ):
+        done = run("predict", *words)
+        assert done.code == 0, done.err
+        assert sorted(json.loads(line)["path"] for line in done.out.splitlines()) == expected
+
+
+def test_options_reach_the_prediction(run: Run, model: Path, pictures: list[Path]) -> None:
+    def found(*words: object) -> list[dict[str, Any]]:
+        done = run("predict", pictures[0], "--model", model, "--json", *words)
+        assert done.code == 0, done.err
+        return list(json.loads(done.out)["detections"])
+
+    everything = found("--imgsz", 64)
+    assert {one["name"] for one in found("--imgsz", 64, "--classes", "b")} == {"b"}
+    assert {one["class"] for one in found("--imgsz", 64, "--classes", 0, "c")} == {0, 2}
+    assert len(found("--imgsz", 64, "--max-det", 2)) == len(found("--imgsz", 64, "--max_det", 2)) == 2
+    assert found("--imgsz", 96, 64) != everything
+    assert found("--imgsz", 64, "--no-rect") != everything
+    assert found("--imgsz", 64, "--conf", 1) == []
+
+
+def test_saving(run: Run, model: Path, pictures: list[Path]) -> None:
+    done = run("predict", *pictures[:2], "--model", model, "--imgsz", 64, "--save", "--save-txt", "--name", "x")
+    assert done.code == 0
+    folder = Path("runs/detect/x")
+    assert "results: runs/detect/x" in done.err
+    assert sorted(path.name for path in folder.iterdir()) == ["0.jpg", "1.jpg", "labels", "report.json"]
+    assert json.loads((folder / "report.json").read_text()) == {"read": 2, "skipped": 0, "reasons": []}
+
+
+def test_the_first_command(run: Run) -> None:
+    """`yolov12 predict`, nothing else, in an empty folder. Needs the model file of the package."""
+    done = run("predict")
+    assert done.code == 0, done.err
+    assert len(done.out.splitlines()) == 3
+    assert "RBC" in done.out
+    assert len(list(Path("runs/detect/predict").glob("*.jpg"))) == 3
+
+
+# ---- what is refused -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("predict gone.jpg --model MODEL", "gone.jpg: no such file or folder"),
+        ("predict gone/*.jpg --model MODEL", "gone/*.jpg: no images or videos there"),
+        ("predict EMPTY --model MODEL", "no images or videos there"),
+        ("predict PICTURE --model gone.pt", "gone.pt: neither a file nor a model name"),
+        ("predict PICTURE --model PICTURE", "a PNG image, not a model file"),
+        ("predict PICTURE --model yolov12n-seg", "task segment is not available yet"),
+        ("predict PICTURE --model yolov12x --layout v2", "layout 'v2': choose from turbo, v1.0"),
+        ("predict PICTURE --model MODEL --layout v1.0", "holds a turbo model"),
+        # how an option is written
+        ("predict imgsz=320", "'imgsz=320' is not understood. Write: --imgsz 320"),
+        ("predict PICTURE conf=0.5", "Write: --conf 0.5"),
+        ("predict source=a.jpg", "Write: yolov12 predict a.jpg"),
+        ("predict sorce=a.jpg", "Did you mean 'source'?"),
+        ("predict model=best.pt source=a.jpg", "Write: --model best.pt"),
+        ("predict imgs=320", "Did you mean '--imgsz'?"),
+        ("train data=coco.yaml", "Write: --data coco.yaml"),
+        ("val dat=coco.yaml --model MODEL", "Did you mean '--data'?"),
+        ("predict PICTURE --imgz 64", "'--imgz' is not understood. Did you mean '--imgsz'?"),
+        ("predict --imgz=64", "'--imgz=64' is not understood. Did you mean '--imgsz'?"),
+        ("train --epoch 3", "Did you mean '--epochs'?"),
+        ("train --data x.yaml --lr 0.1", "Did you mean '--lr"),
+        ("predikt a.jpg", "invalid choice: 'predikt'"),
+        ("--imgsz 320", "'320'"),
+        ("--help-me", "Did you mean '--help'?"),
+        ("val", "required: --model"),
+        ("convert a.pt", "required: output"),
+        ("train --data", "--data: expected one argument"),
+        # types and ranges, before the model is looked for or downloaded
+        ("predict a.jpg --model yolov12x --imgsz 0", "--imgsz 0: must be between 32 and 8192"),
+        ("predict a.jpg --model yolov12x --imgsz -32", "--imgsz -32: must be between"),
+        ("predict a.jpg --model yolov12x --imgsz 100000", "--imgsz 100000: must be between"),
+        ("predict a.jpg --model yolov12x --imgsz big", "--imgsz 'big': expected a whole number"),
+        ("predict a.jpg --model yolov12x --imgsz 64 64 64", "--imgsz"),
+        ("predict a.jpg --model yolov12x --conf nan", "--conf nan: must be between 0 and 1"),
+        ("predict a.jpg --model yolov12x --batch 0", "--batch 0: must be between"),
+        ("predict a.jpg --model yolov12x --precision fp61", "Did you mean 'fp16'?"),
+        ("train --data x.yaml --model yolov12x --epochs -1", "--epochs -1: must be between"),
+        ("train --data x.yaml --model yolov12x --epochs 1.5", "--epochs '1.5': expected a whole number"),
+        ("train --data x.yaml --model yolov12x --lr0 1e8", "--lr0 1e+08: must be between"),
+        ("train --data x.yaml --model yolov12x --optimizer adamw", "Did you mean 'AdamW'?"),
+        ("val --data x.yaml --model yolov12x --split vall", "Did you mean 'val'?"),
+        ("predict PICTURE --model MODEL --classes cat", "--classes 'cat': the model has no such class"),
+        ("predict PICTURE --model MODEL --device gpu", "--device 'gpu': expected"),
+        ("predict PICTURE --model MODEL --half --precision bf16", "contradict each other"),
+        ("train --model MODEL", "--data is missing"),
+        ("train --model MODEL --data gone.yaml", "gone.yaml: No such file"),
+        ("train --model MODEL --resume", "--resume needs the run's own file"),
+        ("val --model MODEL", "--data is missing"),
+        ("info gone.pt", "gone.pt: neither a file nor a model name"),
+        ("info yolov12n --imgsz 100", "multiples of 32; the nearest is 96x96"),
+        ("info yolov12n --imgsz big", "invalid int value: 'big'"),
+        ("convert gone.pt out.safetensors", "gone.pt: no such file"),
+        ("convert MODEL out.onnx", "must end in .safetensors or .pt"),
+    ],
+)
+def test_refused_in_one_line_with_exit_code_2(
+    run: Run, model: Path, pictures: list[Path], tmp_path: Path, words: str, message: str
+) -> None:
+    places = {"MODEL": str(model), "PICTURE": str(pictures[0]), "EMPTY": str(tmp_path / "empty")}
+    (tmp_path / "empty").mkdir()
+    done = run(*(places.get(word, word) for word in words.split()))
+    assert done.code == 2
+    assert message in done.error
+    assert done.out == ""
+    assert left_behind() == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--device cuda:99", "CUDA devices visible to torch; use --device cpu"),
+        ("--device 99", "use --device cpu"),
+        ("--model yolov12x --offline", "yolov12x: not downloaded yet"),
+    ],
+)
+def test_what_the_machine_lacks_is_exit_code_3(
+    run: Run, model: Path, pictures: list[Path], words: str, message: str
+) -> None:
+    done = run("predict", pictures[0], "--model", model, *words.split())
+    assert done.code == 3
+    assert message in done.error
+
+
+def test_a_window_that_cannot_open_says_what_to_install(
+    run: Run, model: Path, pictures: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def headless(*_: object) -> None:
+        raise cv2.error("no window")
+
+    monkeypatch.setattr("yolov12.results.cv2.imshow", headless)
+    done = run("predict", pictures[0], "--model", model, "--imgsz", 64, "--show")
+    assert done.code == 3
+    assert "pip install opencv-python" in done.error
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "/proc/nothing"])
+def test_a_project_folder_that_cannot_be(
+    run: Run, model: Path, scorer: Path, data: Path, pictures: list[Path], place: str
+) -> None:
+    Path("file").write_text("")
+    for words in (
+        ("predict", pictures[0], "--model", model, "--imgsz", 64, "--save"),
+        ("val", "--data", data, "--model", scorer, *VAL),
+        ("train", "--data", data, "--model", model, *TRAIN),
+    ):
+        done = run(*words, "--project", place)
+        assert done.code == 2, words
+        assert f"--project {place}: cannot create the run folder" in done.error
+    assert left_behind() == ["file"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_project_folder_that_is_read_only(run: Run, model: Path, pictures: list[Path]) -> None:
+    Path("locked").mkdir(mode=0o500)
+    done = run("predict", pictures[0], "--model", model, "--imgsz", 64, "--save", "--project", "locked")
+    assert done.code == 2
+    assert "Permission denied" in done.error
+
+
+# ---- errors in general -----------------------------------------------------------------------------------------------
+
+
+def test_debug_shows_where(run: Run) -> None:
+    for words in (("predict", "--debug", "a.jpg", "--model", "gone.pt"), ("--debug", "predict", "--wrong")):
+        done = run(*words)
+        assert done.code == 2
+        assert "Traceback (most recent call last)" in done.err
+        assert done.err.splitlines()[-1].startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (KeyboardInterrupt(), 130, "error: interrupted"),
+        (MemoryError(), 4, "error: out of memory"),
+        (RuntimeError("odd"), 70, "error: internal error, please report it: RuntimeError: odd (--debug shows where)"),
+    ],
+)
+def test_other_ends(run: Run, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, message: str) -> None:
+    def fail(words: list[str]) -> int:
+        raise error
+
+    monkeypatch.setattr(cli, "run", fail)
+    done = run("models")
+    assert done.code == code
+    assert done.error.startswith(message)
+
+
+def test_a_reader_that_has_gone_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "yolov12", "models"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_help_and_version(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run().out.startswith("usage: yolov12")
+    for words, text in (
+        (["--version"], f"yolov12 {__version__}"),
+        (["--help"], "find objects in images"),
+        (["predict", "--help"], "--imgsz IMGSZ"),
+        (["train", "--help"], "--epochs EPOCHS"),
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            main(words)
+        assert stopped.value.code == 0
+        assert text in capsys.readouterr().out
+
+
+class Payload:
+    """Pickles as a call that leaves a marker."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return builtins.open, (str(self.marker), "w")
+
+
+@pytest.mark.parametrize("form", ["zip", "pickle"])
+def test_an_unsafe_checkpoint_runs_nothing(
+    run: Run, data: Path, pictures: list[Path], tmp_path: Path, form: str
+) -> None:
+    evil, marker = tmp_path / "evil.pt", tmp_path / "PWNED"
+    if form == "zip":
+        torch.save({"model": Payload(marker)}, evil)
+    else:
+        evil.write_bytes(pickle.dumps(Payload(marker)))
+    for words in (
+        ("predict", pictures[0], "--model", evil),
+        ("val", "--data", data, "--model", evil),
+        ("train", "--data", data, "--model", evil),
+        ("train", "--resume", "--model", evil),
+        ("info", evil),
+        ("convert", evil, "out.safetensors"),
+    ):
+        done = run(*words)
+        assert done.code == 2, words
+        assert f"{evil}: unsafe global" in done.error
+        assert "open" in done.error
+        assert not marker.exists()
+    assert left_behind() == []
+
+
+def test_the_kits_checkpoints(run: Run, hostile: Callable[[str], Path], pictures: list[Path]) -> None:
+    samples = hostile("gen_checkpoints.py")
+    for evil in sorted(samples.glob("evil_*.pt")):
+        done = run("predict", pictures[0], "--model", evil)
+        assert done.code == 2
+        assert f"{evil}: " in done.error
+        assert "unsafe global" in done.error
+    assert list(samples.parent.rglob("PWNED_*")) == []
+
+
+# ---- info, models, convert -------------------------------------------------------------------------------------------
+
+
+def test_info(run: Run, model: Path) -> None:
+    described = run("info", model, "--imgsz", 64)
+    assert described.code == 0
+    assert "backbone.stem" in described.out
+    assert "attention kernel" in described.out
+    values = json.loads(run("info", model, "--imgsz", 64, "--json").out)
+    assert values["imgsz"] == [64, 64]
+    assert values["parameters"] == sum(layer["parameters"] for layer in values["layers"])
+    assert f"{values['parameters']:,}" in described.out
+
+
+@pytest.mark.parametrize(
+    ("words", "parameters", "gflops"),
+    [(("yolov12n",), 2_553_904, 6.0), (("yolo12n.pt", "--layout", "v1.0"), 2_602_288, 6.7)],
+)
+def test_info_of_a_published_name_downloads_nothing(
+    run: Run, words: tuple[str, ...], parameters: int, gflops: float
+) -> None:
+    done = run("info", *words, "--json")
+    assert done.code == 0
+    values = json.loads(done.out)
+    assert values["parameters"] == parameters
+    assert values["gflops"] == pytest.approx(gflops, rel=0.05)
+
+
+def test_models(run: Run) -> None:
+    done = run("models")
+    assert done.code == 0
+    assert {"yolov12n-bccd", "yolov12x"} <= set(done.out.split())
+    assert "AGPL-3.0" in done.out
+
+
+@pytest.mark.parametrize("layout", ["turbo", "v1.0"])
+def test_convert_there_and_back(run: Run, layout: str) -> None:
+    file = tiny_file(layout, ("cat", "dog"))
+    save_network(Path("theirs.pt"), file)
+    done = run("convert", "theirs.pt", "ours.safetensors")
+    assert (done.code, done.out) == (0, f"ours.safetensors: yolov12n {layout}, detect, 2 classes\n")
+    ours = read_model_file(Path("ours.safetensors"))
+    assert ours.names == {0: "cat", 1: "dog"}
+    assert run("convert", "ours.safetensors", "plain.pt").code == 0
+    plain = torch.load("plain.pt", weights_only=True)
+    expected = official_state(ours)
+    assert list(plain) == list(expected)
+    assert all(torch.equal(plain[name], expected[name]) for name in expected)
+    assert run("convert", "plain.pt", "again.safetensors").code == 0
+    again = read_model_file(Path("again.safetensors"))
+    assert all(torch.equal(again.state[name], ours.state[name]) for name in ours.state)
+
+
+def test_a_failed_conversion_leaves_no_file(run: Run, model: Path) -> None:
+    Path("cut.safetensors").write_bytes(model.read_bytes()[:-100])
+    Path("old.pt").write_text("precious")
+    for source, target, message in (
+        ("cut.safetensors", "new.pt", "cut.safetensors: "),
+        ("cut.safetensors", "old.pt", "cut.safetensors: "),
+        (str(model), "absent/new.pt", "absent/new.pt: cannot be written"),
+    ):
+        done = run("convert", source, target)
+        assert done.code == 2
+        assert message in done.error
+    assert left_behind() == ["cut.safetensors", "old.pt"]
+    assert Path("old.pt").read_text() == "precious"
+
+
+# ---- train and val ---------------------------------------------------------------------------------------------------
+
+
+def test_train_then_val(run: Run, model: Path, data: Path) -> None:
+    done = run("train", "--data", data, "--model", model, *TRAIN, "--project", "runs", "--name", "t")
+    assert done.code == 0, done.err
+    assert "results: runs/t" in done.out
+    assert "even" in done.out
+    assert "train: 6 images" in done.err
+    assert "val: 6 images" in done.err
+    for name in ("weights/best.safetensors", "weights/last.safetensors", "results.csv", "report.json", "config.json"):
+        assert Path("runs/t", name).is_file(), name
+    text = run("val", "--data", data, "--model", "runs/t/weights/best.pt", *VAL)
+    assert text.code == 0
+    assert "even" in text.out
+    assert "results: runs/detect/val" in text.out
+    as_json = run("val", "--model", "runs/t/weights/best.pt", *VAL, "--json")
+    assert as_json.code == 0
+    assert json.loads(as_json.out)["save_dir"] == "runs/detect/val2"
+    again = run("train", "--resume", "--model", "runs/t/weights/last.safetensors")
+    assert again.code == 0
+    assert "already complete" in again.err
+
+
+def test_training_needs_no_download(run: Run, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a model, or without its weights, nothing is fetched; naming published weights is asking for them."""
+    asked: list[dict[str, Any]] = []
+
+    class Stopped(Exception):
+        pass
+
+    def stop(resolved: Any, architecture: Any, start: Any, say: Any) -> None:
+        asked.append({"variant": architecture.variant, "start": start})
+        raise Stopped
+
+    monkeypatch.setattr("yolov12.api.start_training", stop)
+    for words in ((), ("--model", "yolov12n.yaml"), ("--model", "yolov12n", "--no-pretrained")):
+        assert "Stopped" in run("train", "--data", data, *words).error
+    assert asked == [{"variant": "yolov12n", "start": None}] * 3
+    assert run("train", "--data", data, "--model", "yolov12l", "--offline").code == 3
+
+
+@pytest.fixture
+def bad_data(tmp_path: Path) -> Path:
+    """Two bad label rows and a broken image in train, one bad row in val."""
+    path = write_data(tmp_path / "bad")
+    labels = path.parent / "labels"
+    with (labels / "train" / "1.txt").open("a") as file:
+        file.write("0 0.5 nan 0.1 0.1\n7 0.5 0.5 0.1 0.1\n")
+    (labels / "val" / "2.txt").write_text("0 0.5 0.5 1.5 0.1\n")
+    image = path.parent / "images" / "train" / "3.png"
+    image.write_bytes(image.read_bytes()[:-40])
+    return path
+
+
+def test_bad_labels_are_listed_and_nothing_is_written(run: Run, model: Path, scorer: Path, bad_data: Path) -> None:
+    done = run("train", "--data", bad_data, "--model", model, *TRAIN)
+    assert (done.code, done.out) == (2, "")
+    assert "Traceback" not in done.err
+    assert [line for line in done.err.splitlines() if line.startswith("error: ")] == [
+        line for line in done.err.splitlines() if str(bad_data) in line
+    ]
+    for finding in ("train/1.txt:2: ", "train/1.txt:3: ", "train/3.png: ", "--on-bad-label skip"):
+        assert finding in done.err
+    assert run("val", "--data", bad_data, "--model", scorer, *VAL).code == 2
+    assert left_behind() == []
+
+
+def test_skipping_bad_labels_is_counted_and_shows_in_the_exit_code(
+    run: Run, model: Path, scorer: Path, bad_data: Path
+) -> None:
+    skip = ("--data", bad_data, "--on-bad-label", "skip")
+    scored = run("val", *skip, "--model", scorer, *VAL)
+    assert scored.code == 1
+    assert "label rows skipped 1" in scored.err
+    trained = run("train", *skip, "--model", model, *TRAIN, "--name", "t")
+    assert trained.code == 1
+    assert "train: 5 of 6 images" in trained.err
+    report = json.loads(Path("runs/detect/t/report.json").read_text())
+    assert (report["train"]["skipped"], report["train"]["rows_skipped"], report["val"]["rows_skipped"]) == (1, 2, 1)
+
+
+def test_other_classes_than_the_models(run: Run, model: Path, data: Path) -> None:
+    done = run("val", "--data", data, "--model", model, *VAL)
+    assert done.code == 2
+    assert "2 classes, but the model has 3: a, b, c" in done.error
+    assert left_behind() == []
