@@ -2,8 +2,8 @@
 
     python benchmarks/kill_test.py [--kills 10] [--seed 0]
 
-YOLOv12n at 96 pixels on 24 drawn images, two loader processes, a state saved every second batch. Two of three kills wait
-until a file is being written (a temporary file is in the weights folder) and strike then; the others come after a
+YOLOv12n at 96 pixels on 24 drawn images, two loader processes, a state saved every second batch. Two of three kills
+wait until a file is being written (a temporary file is in the weights folder) and strike then; the others come after a
 random delay. In the end the weights, their average, the optimizer and the result rows must equal the uninterrupted
 run's, bit for bit. Exit code 1 if not.
 """
@@ -57,7 +57,7 @@ def main() -> int:
                 kills += 1
                 inside += temporary_files(folder / "killed")
             elif process.wait() != 0:
-                print("a resumed run failed")
+                print("a resumed run failed\n" + (folder / "killed.log").read_text())
                 return 1
         differences = compare(folder / "whole" / "run", folder / "killed" / "run")
     print(f"{kills} kills, {inside} of them inside a write; uninterrupted run {length:.0f} s")

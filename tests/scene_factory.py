@@ -1,4 +1,4 @@
-"""What runs need, small and drawn: a data set of bright rectangles, loose pictures, and a tiny model that finds things."""
+"""What runs need, small and drawn: bright rectangles, loose pictures, and a tiny model that finds things."""
 
 from __future__ import annotations
 

@@ -20,8 +20,26 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 # Twenty colours (red, green, blue) that are told apart on photographs; class c has colour c % 20.
 PALETTE: Final = (
-    0xE6194B, 0x3CB44B, 0x4363D8, 0xF58231, 0x911EB4, 0x42D4F4, 0xF032E6, 0xBFEF45, 0xFABED4, 0x469990,
-    0xDCBEFF, 0x9A6324, 0xFFFAC8, 0x800000, 0xAAFFC3, 0x808000, 0xFFD8B1, 0x000075, 0xFFE119, 0xA9A9A9,
+    0xE6194B,
+    0x3CB44B,
+    0x4363D8,
+    0xF58231,
+    0x911EB4,
+    0x42D4F4,
+    0xF032E6,
+    0xBFEF45,
+    0xFABED4,
+    0x469990,
+    0xDCBEFF,
+    0x9A6324,
+    0xFFFAC8,
+    0x800000,
+    0xAAFFC3,
+    0x808000,
+    0xFFD8B1,
+    0x000075,
+    0xFFE119,
+    0xA9A9A9,
 )
 # Fonts with Korean, Chinese and Japanese glyphs, as Linux, macOS and Windows install them.
 WIDE_FONTS: Final = (

@@ -239,9 +239,7 @@ def test_the_connection_goes_to_the_address_that_was_checked(port: int, monkeypa
     assert connected == [("127.0.0.1", port)]
 
 
-def test_a_self_signed_certificate_is_refused(
-    port: int, network: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_self_signed_certificate_is_refused(port: int, network: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ssl, "create_default_context", lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     with pytest.raises(SourceError, match="certificate"):
         fetch(f"https://{HOST}:{port}/image")

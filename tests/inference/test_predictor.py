@@ -275,9 +275,7 @@ def test_large_files_are_not_kept_but_read_again(
     assert held.pixels is not None
 
 
-def test_a_list_of_results_keeps_a_bounded_amount_of_pixels(
-    stub: StubRuntime, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_list_of_results_keeps_a_bounded_amount_of_pixels(stub: StubRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predictor_module, "LIST_BYTES", 10_000)
     images = [np.zeros((32, 32, 3), np.uint8) for _ in range(5)]
     collected = list(Predictor(stub, NAMES).predict(images, config(stream=False)))

@@ -24,7 +24,6 @@ from yolov12.data.index import ImageIndex
 from yolov12.data.letterbox import contract
 from yolov12.data.loader import TrainLoader
 from yolov12.data.sample import Batch
-from yolov12.inference.memory import keep_freed_memory
 from yolov12.engine.display import EpochDisplay
 from yolov12.engine.ema import WeightAverage
 from yolov12.engine.logger import RunLogger, draw_batch
@@ -35,6 +34,7 @@ from yolov12.errors import Interrupted, TrainingError
 from yolov12.evaluation.curves import draw_metrics
 from yolov12.evaluation.evaluator import evaluate
 from yolov12.folders import write_json
+from yolov12.inference.memory import keep_freed_memory
 from yolov12.inference.runtimes import TorchRuntime, native_half
 from yolov12.losses.criterion import Criterion
 from yolov12.losses.detect import Gains
