@@ -29,7 +29,7 @@ from yolov12.engine.ema import WeightAverage
 from yolov12.engine.logger import RunLogger, draw_batch
 from yolov12.engine.optim import Schedule, build_optimizer, nominal_iterations
 from yolov12.engine.signals import StopRequest, stop_request
-from yolov12.engine.training_state import Progress, load_state, save_state
+from yolov12.engine.training_state import Parts, Progress, load_state, save_state
 from yolov12.errors import Interrupted, TrainingError
 from yolov12.evaluation.curves import draw_metrics
 from yolov12.evaluation.evaluator import evaluate
@@ -86,13 +86,14 @@ class Trainer:
         self.average = WeightAverage(self.model, config.ema_decay, config.ema_tau)
         self.half = native_half(job.device) if config.amp else None
         self.scaler = torch.amp.GradScaler(job.device.type, enabled=self.half is torch.float16)
+        self.parts = Parts(self.model, self.average, self.optimizer, self.scaler)
         self.progress = Progress()
         self.recent: list[dict[str, Tensor]] = []
         self.logger = RunLogger(job.folder)
         self.statistics = [buffer for buffer in self.model.buffers() if buffer.is_floating_point()]
         self.good_statistics = [buffer.clone() for buffer in self.statistics]
         if resume:
-            self.progress = load_state(self.weights, self.model, self.average, self.optimizer)
+            self.progress = load_state(self.weights, self.parts)
             self.logger.truncate(self.progress.epoch)
             self.remember_statistics()
         else:
@@ -246,7 +247,7 @@ class Trainer:
     def save_state(self) -> None:
         """Everything that a resumed run needs."""
         self.collect_losses()
-        save_state(self.weights, self.model, self.average, self.optimizer, self.progress, self.job.run)
+        save_state(self.weights, self.parts, self.progress, self.job.run)
 
     def save_weights(self, name: str, metrics: DetectionMetrics | None) -> None:
         """The averaged weights as a model file, float32."""
@@ -284,7 +285,7 @@ class Trainer:
         self.collect_losses()
         skipped = self.progress.skipped_updates
         position = (self.progress.epoch, self.progress.batch, self.progress.iteration, dict(self.progress.loss_sums))
-        self.progress = load_state(self.weights, self.model, self.average, self.optimizer)
+        self.progress = load_state(self.weights, self.parts)
         self.progress.rate_scale, self.progress.skipped_updates, self.progress.bad_streak = 0.5, skipped, 0
         self.progress.epoch, self.progress.batch, self.progress.iteration, self.progress.loss_sums = position
         self.progress.last_update = self.progress.iteration - 1

@@ -52,6 +52,16 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """The objects of a run whose contents are saved."""
+
+    model: nn.Module
+    average: WeightAverage
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+
+
+@dataclass(frozen=True)
 class TrainingState:
     """What `load_state` found: counters, the run's description and the file it came from."""
 
@@ -60,21 +70,19 @@ class TrainingState:
     path: Path
 
 
-def save_state(
-    folder: Path,
-    model: nn.Module,
-    average: WeightAverage,
-    optimizer: torch.optim.Optimizer,
-    progress: Progress,
-    run: Mapping[str, Any],
-) -> None:
+def save_state(folder: Path, parts: Parts, progress: Progress, run: Mapping[str, Any]) -> None:
     """Write the state into `folder` atomically; raises ResourceError when the disk is full (the old file stays)."""
-    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    tensors |= {f"average.{name}": value for name, value in average.model.state_dict().items()}
-    for index, slots in optimizer.state_dict()["state"].items():
+    tensors = {f"model.{name}": value for name, value in parts.model.state_dict().items()}
+    tensors |= {f"average.{name}": value for name, value in parts.average.model.state_dict().items()}
+    for index, slots in parts.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{slot}": value for slot, value in slots.items() if isinstance(value, Tensor)}
-    tensors |= {f"grad.{name}": p.grad for name, p in model.named_parameters() if p.grad is not None}
-    header = {"progress": dataclasses.asdict(progress), "average_updates": average.updates, "run": dict(run)}
+    tensors |= {f"grad.{name}": p.grad for name, p in parts.model.named_parameters() if p.grad is not None}
+    header = {
+        "progress": dataclasses.asdict(progress),
+        "average_updates": parts.average.updates,
+        "scaler": parts.scaler.state_dict(),
+        "run": dict(run),
+    }
     target, previous = folder / STATE_FILE, folder / PREVIOUS_FILE
     fresh = folder / f".{STATE_FILE}.new.tmp"
     write_tensors(fresh, tensors, header)
@@ -83,20 +91,22 @@ def save_state(
     os.replace(fresh, target)
 
 
-def load_state(folder: Path, model: nn.Module, average: WeightAverage, optimizer: torch.optim.Optimizer) -> Progress:
-    """Put the newest intact state of `folder` into the given objects and return the run's counters."""
+def load_state(folder: Path, parts: Parts) -> Progress:
+    """Put the newest intact state of `folder` into `parts` and return the run's counters."""
     tensors, header, _ = _read_newest(folder)
-    model.load_state_dict(_section(tensors, "model."))
-    average.model.load_state_dict(_section(tensors, "average."))
-    average.updates = header["average_updates"]
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    parts.model.load_state_dict(_section(tensors, "model."))
+    parts.average.model.load_state_dict(_section(tensors, "average."))
+    parts.average.updates = header["average_updates"]
+    if header["scaler"]:  # empty on devices that need none
+        parts.scaler.load_state_dict(header["scaler"])
+    parameters = [parameter for group in parts.optimizer.param_groups for parameter in group["params"]]
     slots: dict[int, dict[str, Tensor]] = {}
     for name, value in _section(tensors, "optimizer.").items():
         index, slot = name.split(".", 1)
         slots.setdefault(int(index), {})[slot] = _laid_out_like(parameters[int(index)], value)
-    optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
+    parts.optimizer.load_state_dict({"state": slots, "param_groups": parts.optimizer.state_dict()["param_groups"]})
     gradients = _section(tensors, "grad.")
-    for name, parameter in model.named_parameters():
+    for name, parameter in parts.model.named_parameters():
         gradient = gradients.get(name)
         parameter.grad = None if gradient is None else _laid_out_like(parameter, gradient)
     return Progress(**header["progress"])

@@ -1,0 +1,24 @@
+"""A child process of `predict_cpu.py` that predicts with this package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from common import Predict, serve
+
+
+def load(start: Mapping[str, Any]) -> Predict:
+    """Our model with the weights in `start`."""
+    from yolov12 import YOLO
+
+    model = YOLO(start["ours"])
+
+    def predict(source: str, **options: Any) -> list[Any]:
+        return list(model.predict(source, imgsz=start["imgsz"], device="cpu", verbose=False, **options))
+
+    return predict
+
+
+if __name__ == "__main__":
+    serve(load, "yolov12", lambda result: str(result.precision))

@@ -1,0 +1,33 @@
+"""Run by the peer's Python: a child process of `predict_cpu.py` that predicts with ultralytics.
+
+Uses only the peer's documented interface (`YOLO`, `DetectionModel`, `predict` and its arguments).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from common import Predict, serve
+
+
+def load(start: Mapping[str, Any]) -> Predict:
+    """The peer's model of one size with the weights in `start`."""
+    import torch
+    from ultralytics import YOLO
+    from ultralytics.nn.tasks import DetectionModel
+
+    config = f"yolo12{start['size']}.yaml"
+    model = YOLO(config)
+    network = DetectionModel(config, nc=start["classes"], verbose=False)
+    network.load_state_dict(torch.load(start["official"], weights_only=True))  # strict: not one tensor may differ
+    model.model = network.eval()
+
+    def predict(source: str, **options: Any) -> list[Any]:
+        return list(model.predict(source, imgsz=start["imgsz"], device="cpu", verbose=False, **options))
+
+    return predict
+
+
+if __name__ == "__main__":
+    serve(load, "ultralytics", lambda result: "")

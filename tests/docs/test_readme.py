@@ -1,0 +1,59 @@
+"""What the README says is true: its commands parse, its program runs, its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from yolov12.cli import build_parser
+
+ROOT = Path(__file__).resolve().parents[2]
+READMES = ("README.md", "README.ko.md")
+BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
+
+
+def blocks(readme: str, language: str) -> list[str]:
+    text = (ROOT / readme).read_text(encoding="utf8")
+    return [body for kind, body in BLOCK.findall(text) if kind == language]
+
+
+def commands(readme: str) -> list[list[str]]:
+    """The words after `yolov12` of every command, up to a redirection or a comment."""
+    lines = "\n".join(blocks(readme, "bash")).splitlines()
+    parts = [part.strip() for line in lines for part in line.split("&&")]
+    ours = [shlex.split(part.split(">")[0], comments=True)[1:] for part in parts if part.startswith(".venv/bin/yolov12")]
+    assert ours
+    return ours
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_commands_parse(readme: str) -> None:
+    for words in commands(readme):
+        known, unknown = build_parser().parse_known_args(words)
+        assert known.verb is not None
+        assert unknown == []
+
+
+def test_both_languages_show_the_same_commands() -> None:
+    assert commands("README.md") == commands("README.ko.md")
+    assert blocks("README.md", "python") == blocks("README.ko.md", "python")
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_links_exist(readme: str) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / readme).read_text(encoding="utf8"))
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_program_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    samples = ROOT / "src/yolov12/assets/samples"
+    (tmp_path / "images").symlink_to(samples)
+    monkeypatch.chdir(tmp_path)
+    (program,) = blocks("README.md", "python")
+    exec(compile(program, "README.md", "exec"), {})
+    assert "WBC" in capsys.readouterr().out
+    assert (tmp_path / "annotated.jpg").exists()
