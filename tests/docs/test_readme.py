@@ -24,9 +24,9 @@ def commands(readme: str) -> list[list[str]]:
     """The words after `yolov12` of every command, up to a redirection or a comment."""
     lines = "\n".join(blocks(readme, "bash")).splitlines()
     parts = [part.strip() for line in lines for part in line.split("&&")]
-    ours = [shlex.split(part.split(">")[0], comments=True)[1:] for part in parts if part.startswith(".venv/bin/yolov12")]
+    ours = [part.split(">")[0] for part in parts if part.startswith(".venv/bin/yolov12")]
     assert ours
-    return ours
+    return [shlex.split(command, comments=True)[1:] for command in ours]
 
 
 @pytest.mark.parametrize("readme", READMES)
