@@ -48,7 +48,7 @@ class Side:
         with log.open("wb") as stderr:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True, encoding="utf8",
-                env={**environment, "OMP_NUM_THREADS": str(start["threads"])}, cwd=log.parent,
+                env={**environment, "OMP_NUM_THREADS": str(start["threads"])},
             )  # fmt: skip
         try:
             self.versions: dict[str, str] = self.ask(start)

@@ -22,13 +22,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ET
 from pathlib import Path
+
+from common import machine, peer_environment
 
 RECIPE = {
     "epochs": 60, "imgsz": 320, "batch": 16, "pretrained": False, "val": False, "plots": False,
@@ -153,10 +154,16 @@ def our_seconds(options: argparse.Namespace, folder: Path) -> list[float]:
 
 def peer_seconds(options: argparse.Namespace, data: Path, folder: Path) -> list[float]:
     """Seconds of the peer's warmed epochs."""
-    environment = {**os.environ, "YOLO_AUTOINSTALL": "False", "YOLO_OFFLINE": "True", "YOLO_CONFIG_DIR": str(folder)}
     folder.mkdir()
-    command = [options.peer_python, PEER_SCRIPT, data, folder, str(options.threads), str(SPEED_EPOCHS)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment, cwd=folder)
+    command = [
+        options.peer_python.absolute(),
+        PEER_SCRIPT.resolve(),
+        data,
+        folder,
+        str(options.threads),
+        str(SPEED_EPOCHS),
+    ]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=peer_environment(folder), cwd=folder)
     return [float(word) for word in json.loads(done.stdout.splitlines()[-1])][1:]
 
 
@@ -186,18 +193,6 @@ def yolo_rows(xml: Path) -> list[str]:
             label = NAMES.index(item.findtext("name", ""))
             rows.append(f"{label} {(x1 + x2) / 2:.6f} {(y1 + y2) / 2:.6f} {x2 - x1:.6f} {y2 - y1:.6f}")
     return rows
-
-
-def machine() -> str:
-    """One line: processor, cores, Python, torch."""
-    import torch
-
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
-    capability = torch.backends.cpu.get_cpu_capability()
-    return (
-        f"{model} ({capability}), {os.cpu_count()} cores, Python {platform.python_version()}, torch {torch.__version__}"
-    )
 
 
 if __name__ == "__main__":

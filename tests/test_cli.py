@@ -203,8 +203,8 @@ def test_options_reach_the_prediction(run: Run, model: Path, pictures: list[Path
     assert {one["name"] for one in found("--imgsz", 64, "--classes", "b")} == {"b"}
     assert {one["class"] for one in found("--imgsz", 64, "--classes", 0, "c")} == {0, 2}
     assert len(found("--imgsz", 64, "--max-det", 2)) == len(found("--imgsz", 64, "--max_det", 2)) == 2
-    assert found("--imgsz", 96, 64) != everything
-    assert found("--imgsz", 64, "--no-rect") != everything
+    assert found("--imgsz", 64, 96) != everything
+    assert found("--imgsz", 128, "--no-rect") != found("--imgsz", 128)
     assert found("--imgsz", 64, "--conf", 1) == []
 
 
