@@ -163,7 +163,7 @@ def poisoned(run: Trainer, iterations: range) -> None:
     def bad(batch: Batch) -> dict[str, torch.Tensor]:
         terms = losses(batch)
         if run.progress.iteration in iterations:
-            run.model.backbone.stem.norm.running_mean.fill_(float("nan"))
+            run.model.backbone.stem.norm.running_mean.data.fill_(float("nan"))
             return {name: term * float("nan") for name, term in terms.items()}
         return terms
 

@@ -183,7 +183,7 @@ def _serve(
     while True:
         try:
             task = connection.recv()
-        except EOFError:
+        except (EOFError, ConnectionResetError):  # the run has ended, in order or not
             return
         try:
             result: ResultT | YoloError = work(task, at)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Mapping
@@ -146,14 +147,14 @@ class Trainer:
     def run(self) -> DetectionMetrics:
         """Train until the last epoch or early stopping; returns the metrics of the averaged weights at the end."""
         metrics: DetectionMetrics | None = None
-        with stop_request() as stop, EpochDisplay(self.config.epochs, self.loader.steps_per_epoch) as display:
+        display = EpochDisplay(self.config.epochs, self.loader.steps_per_epoch)
+        with self.loader, stop_request() as stop, display:
             while not self.progress.finished:
                 started, done = time.perf_counter(), self.progress.batch
                 self.train_epoch(stop, display)
                 share = max(self.loader.steps_per_epoch - done, 1) / self.loader.steps_per_epoch  # below 1 when resumed
                 metrics = self.finish_epoch(stop, (time.perf_counter() - started) / share)
                 display.end_epoch(self.progress.epoch - 1, self.logger.last_row)
-        self.loader.close()
         if self.loader.unreadable:
             first = next(iter(self.loader.unreadable.values()))
             print(
@@ -228,10 +229,15 @@ class Trainer:
         return evaluate(runtime, self.job.val, options)
 
     def collect_losses(self) -> None:
-        """Add the loss terms of recent batches to this epoch's sums, in order, so that sums do not depend on when."""
+        """Add the loss terms of recent batches to this epoch's sums, in order, so that sums do not depend on when.
+
+        A term that is not finite counts as 0: its step is skipped, and a saved state holds finite numbers only.
+        """
         for terms in self.recent:
             for name, term in terms.items():
-                self.progress.loss_sums[name] = self.progress.loss_sums.get(name, 0.0) + float(term)
+                value = float(term)
+                before = self.progress.loss_sums.get(name, 0.0)
+                self.progress.loss_sums[name] = before + (value if math.isfinite(value) else 0.0)
         self.recent.clear()
 
     def interrupted(self, signal_number: int) -> Interrupted:
