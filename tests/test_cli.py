@@ -178,6 +178,33 @@ def test_special_files_neither_block_nor_crash(run: Run, model: Path, pictures: 
     assert "fifo.jpg: not a regular file" in alone.error
 
 
+def test_the_kits_images(run: Run, model: Path, hostile: Callable[[str], Path]) -> None:
+    """The whole folder in one go: one object per file, every refused file named, every file as it was."""
+    folder = hostile("gen_images.py")
+
+    def stamps() -> dict[str, tuple[int, int]]:
+        files = (path for path in folder.iterdir() if path.is_file())
+        return {path.name: (path.stat().st_mtime_ns, path.stat().st_size) for path in files}
+
+    before = stamps()
+    done = run("predict", folder, "--model", model, "--imgsz", 32, "--json")
+    assert done.code == 1
+    assert "Traceback" not in done.err
+    found = {Path(one["path"]).name: one for one in map(json.loads, done.out.splitlines())}
+    assert len(found) == len(done.out.splitlines()) > 80
+    assert stamps() == before
+    refused = {name: one["error"] for name, one in found.items() if one["error"] is not None}
+    assert {"bomb_20k.png", "trunc_50.jpg", "text.jpg", "float32.tiff", "fifo.jpg"} <= refused.keys()
+    assert not {"ok.jpg", "exif_6.jpg", "gray16.png", "cmyk.jpg", "1x100000.png", "jpeg_trailing.jpg"} & refused.keys()
+    assert "limit" in refused["bomb_20k.png"]
+    assert [name for name, error in refused.items() if name.isprintable() and name not in error] == []
+    upright = {(found[name]["width"], found[name]["height"]) for name in found if name.startswith("exif_")}
+    assert len(upright) == 1
+    bomb = run("predict", folder / "bomb_20k.png", "--model", model, "--max-pixels", 1000)
+    assert bomb.code == 1
+    assert "400000000" in bomb.error
+
+
 def test_sources_may_stand_anywhere(run: Run, model: Path, pictures: list[Path]) -> None:
     first, second, third = pictures[:3]
     common = ("--model", model, "--json")
