@@ -198,8 +198,6 @@ def test_the_kits_images(run: Run, model: Path, hostile: Callable[[str], Path]) 
     assert not {"ok.jpg", "exif_6.jpg", "gray16.png", "cmyk.jpg", "1x100000.png", "jpeg_trailing.jpg"} & refused.keys()
     assert "limit" in refused["bomb_20k.png"]
     assert [name for name, error in refused.items() if name.isprintable() and name not in error] == []
-    upright = {(found[name]["width"], found[name]["height"]) for name in found if name.startswith("exif_")}
-    assert len(upright) == 1
     bomb = run("predict", folder / "bomb_20k.png", "--model", model, "--max-pixels", 1000)
     assert bomb.code == 1
     assert "400000000" in bomb.error
