@@ -21,8 +21,10 @@ WIDTHS_HEIGHTS = (
 )  # fmt: skip
 JPEG_QUALITY = 90
 IMGSZ, CONF = 640, 0.25
-CALIBRATION_BATCH = 4
+CALIBRATION_IMAGES = 12
 ANCHORS_PER_LEVEL = 10
+VARIANCE_SCALE = 2.0
+BOX_WEIGHT_SCALE, BOX_BIAS_SLOPE = 0.25, 0.2
 
 
 def make_folder(bccd: Path, folder: Path, count: int) -> list[Path]:
@@ -46,7 +48,8 @@ def make_weights(size: str, checkpoint: Path | None, images: Sequence[Path], fol
             raise SystemExit(f"{checkpoint}: a {model.layout} model, which the peer cannot run; v1.0 is needed")
     else:
         model = YOLO(f"yolov12{size}", pretrained=False, layout="v1.0")
-        give_detections(model.model, images[: len(WIDTHS_HEIGHTS)])
+        few = min(CALIBRATION_IMAGES, len(images))
+        give_detections(model.model, [images[i * len(images) // few] for i in range(few)])
     ours, official = folder / "ours.safetensors", folder / "official.pt"
     model.save(ours)
     torch.save(dict(model.official_state_dict()), official)
@@ -54,22 +57,31 @@ def make_weights(size: str, checkpoint: Path | None, images: Sequence[Path], fol
 
 
 def give_detections(network: Detector, images: Sequence[Path]) -> None:
-    """Calibrate the batch norms and class biases of fresh weights, in place, so that they find something."""
-    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain average over the passes
-    batches = read_canvases(images).split(CALIBRATION_BATCH)
+    """Calibrate fresh weights in place, so that they find something and rounding does not decide what."""
+    hooks = [
+        module.register_forward_pre_hook(calibrate)
+        for module in network.modules()
+        if isinstance(module, torch.nn.BatchNorm2d)
+    ]
     with torch.no_grad():
-        network.train()
-        for batch in batches:
-            network(batch)
-        network.eval()
-        outputs = [network(batch)["detect"].class_logits for batch in batches]  # per batch and level (B, C, H_l, W_l)
-        for level, branch in enumerate(network.heads["detect"].class_branches):
-            best = torch.cat([logits[level].amax(1).flatten() for logits in outputs])
-            lowest = best.topk(ANCHORS_PER_LEVEL * len(images)).values[-1]
-            branch[-1].bias += math.log(CONF / (1 - CONF)) - lowest
+        levels = network.eval()(read_canvases(images))["detect"].class_logits  # (B, C, H_l, W_l) each
+        for hook in hooks:
+            hook.remove()
+        head = network.heads["detect"]
+        for logits, branch in zip(levels, head.class_branches, strict=True):
+            lowest = logits.amax(1).flatten(1).topk(ANCHORS_PER_LEVEL).values[:, -1]  # (B,)
+            branch[-1].bias += math.log(CONF / (1 - CONF)) - lowest.median()
+        for branch in head.box_branches:
+            branch[-1].weight *= BOX_WEIGHT_SCALE
+            bins = branch[-1].bias.view(4, -1)
+            bins.copy_(-BOX_BIAS_SLOPE * torch.arange(float(bins.shape[1])))
+
+
+def calibrate(norm: torch.nn.BatchNorm2d, inputs: tuple[torch.Tensor]) -> None:
+    """Before a batch norm runs in eval mode: take the means of its input's channels, and one variance for all."""
+    variance, mean = torch.var_mean(inputs[0], (0, 2, 3))
+    norm.running_mean.copy_(mean)
+    norm.running_var.fill_(VARIANCE_SCALE * variance.mean())
 
 
 def read_canvases(images: Sequence[Path]) -> torch.Tensor:
