@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from yolov12.config.model import model_config
+from yolov12.config.variants import model_config
 from yolov12.data.sample import Targets
 from yolov12.models.checkpoint_map import official_to_ours, ours_to_official
 from yolov12.models.detector import Detector

@@ -511,6 +511,7 @@ def test_training_gives_metrics_files_and_the_best_weights(trained: YOLO) -> Non
     again = YOLO(run / "weights" / "best.pt")  # as the guide names it
     assert same(dict(again.model.state_dict()), dict(trained.model.state_dict()))
     assert again.metadata["training"]["options"]["epochs"] == {"value": 1, "origin": "user"}
+    assert again.metadata["licence"] == "Apache-2.0"  # that of the weights it started from
 
 
 def test_val_needs_the_same_classes(model: YOLO, data: Path) -> None:

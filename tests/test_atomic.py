@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
-import multiprocessing
 import os
 import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import BinaryIO
 
@@ -73,22 +74,24 @@ def test_a_missing_folder_is_an_error_that_names_the_file(tmp_path: Path) -> Non
         write_atomic(tmp_path / "missing" / "weights.bin", b"")
 
 
-def _write_half_and_die(path: Path) -> None:
-    def half(file: BinaryIO) -> None:
-        file.write(b"half")
-        file.flush()
-        os.kill(os.getpid(), signal.SIGKILL)
+HALF_A_WRITE = """
+import os, pathlib, signal, sys
+from yolov12.atomic import write_atomic
 
-    write_atomic(path, half)
+def half(file):
+    file.write(b"half")
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+write_atomic(pathlib.Path(sys.argv[1]), half)
+"""
 
 
 def test_a_kill_inside_the_write_leaves_the_old_file_and_one_stale_one(tmp_path: Path) -> None:
     path = tmp_path / "weights.bin"
     write_atomic(path, b"old")
-    process = multiprocessing.get_context("spawn").Process(target=_write_half_and_die, args=(path,))
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
+    process = subprocess.run([sys.executable, "-c", HALF_A_WRITE, str(path)], check=False)
+    assert process.returncode == -signal.SIGKILL
     assert path.read_bytes() == b"old"
     assert remove_stale(tmp_path) == 1
     assert os.listdir(tmp_path) == ["weights.bin"]

@@ -153,6 +153,8 @@ def test_embedded_models_need_no_network(
         ("missing.safetensors", CheckpointError, "missing.safetensors: no such file"),
         ("https://example.org/a.pt", CheckpointError, "a URL is not a model argument"),
         ("folder", CheckpointError, "is a folder"),
+        ("folder/", CheckpointError, "is a folder"),
+        ("a\nb/c.pt", CheckpointError, r"a\\nb/c\.pt: no such file"),
         ("resnet50", CheckpointError, "neither a file nor a model name"),
         ("bccd", CheckpointError, "neither a file nor a model name"),
         ("yolov12n-seg", ConfigError, "segment"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pickle
 import sys
@@ -103,6 +104,12 @@ def test_summary() -> None:
     assert result().summary() == "somewhere/cells.jpg: 100x80, 2 적혈구, 1 Platelets, 3.8 ms"
     assert "frame 4: 100x80, nothing" in result(ROWS[:0], frame=4).summary()
     assert Result.failed("a.jpg", NAMES, "a.jpg: cut").summary() == "a.jpg: skipped (a.jpg: cut)"
+
+
+def test_hostile_names_cannot_break_the_summary_line() -> None:
+    found = dataclasses.replace(result(), path="a\n\x1b[2Jb.jpg", names={0: "x\ny", 2: "z"})
+    assert found.summary() == "a\\n\\x1b[2Jb.jpg: 100x80, 2 x\\ny, 1 z, 3.8 ms"
+    assert "\n" not in Result.failed("a\nb.jpg", NAMES, "a\nb.jpg: cut").summary()
 
 
 def test_a_failed_result_is_empty_and_says_why() -> None:

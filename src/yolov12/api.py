@@ -19,24 +19,24 @@ import torch
 from torch import Tensor
 
 from yolov12 import __version__
-from yolov12.checkpoint import ModelFile, convert, fit_state, read_model_file, write_model_file
-from yolov12.config.model import ModelConfig, check_layout, model_config, parse_variant
+from yolov12.checkpoint import ModelFile, convert, read_model_file, write_model_file
+from yolov12.config.model import ModelConfig
 from yolov12.config.options import PredictOptions, TrainOptions, ValOptions
 from yolov12.config.parse import resolve, round_up_to_stride
 from yolov12.config.run import PredictConfig, TrainConfig, ValConfig
 from yolov12.data.dataset import load_index
 from yolov12.data.index import ImageIndex
 from yolov12.data.letterbox import contract
-from yolov12.engine.run import prepare_resume, start_training, with_num_classes
-from yolov12.engine.trainer import LAST
+from yolov12.engine.run import prepare_resume, start_training
+from yolov12.engine.trainer import BEST
 from yolov12.errors import CheckpointError, ConfigError, UserError
 from yolov12.evaluation.curves import draw_metrics
 from yolov12.evaluation.evaluator import evaluate
 from yolov12.folders import new_run_folder, write_json
-from yolov12.hub import resolve_model
 from yolov12.inference.device import resolve_device
 from yolov12.inference.predictor import Predictor
 from yolov12.inference.runtimes import Runtime, torch_runtime
+from yolov12.loading import load_model
 from yolov12.metrics import DetectionMetrics
 from yolov12.models.checkpoint_map import ours_to_official
 from yolov12.models.detector import Detector, build_model, check_size
@@ -45,9 +45,6 @@ from yolov12.models.profile import ModelProfile, attention_report, profile
 from yolov12.results import Result
 from yolov12.visualize import save_result
 
-DEFAULT_CLASSES = 80
-MAX_CLASSES = 100_000
-"""More would take memory before anybody notices the slip."""
 SAMPLES = Path(__file__).resolve().parent / "assets" / "samples"
 
 
@@ -73,30 +70,10 @@ class YOLO:
         self._moved = False  # whether `to` has said where to run
         self._runtimes: dict[tuple[str, str], Runtime] = {}
         self._lock = threading.Lock()
-        self.path: Path | None = None
-        text = str(model)
-        by_layers = text.endswith((".yaml", ".yml"))
-        if by_layers and Path(model).exists():
-            raise ConfigError(
-                f"{text}: a layer-list YAML is not read. Name a preset (yolov12n, yolov12s, yolov12m, yolov12l, "
-                "yolov12x) or pass a model file"
-            )
-        if num_classes is not None and not 1 <= num_classes <= MAX_CLASSES:
-            raise ConfigError(f"num_classes {num_classes}: must be between 1 and {MAX_CLASSES}")
-        if by_layers or (not pretrained and names_architecture(text)):
-            self._use(fresh_model_file(text, layout, num_classes))
-            return
-        path = resolve_model(model, layout=layout, offline=offline or None)
-        file = read_model_file(path)
-        # A `.pt` may have resolved to the `.safetensors` beside it: that is a file, too, whatever it is called.
-        named = is_model_name(text) and path != Path(model).with_suffix(".safetensors")
-        self._use(with_classes(file, num_classes) if named and num_classes else file)
-        if not named:
-            self._check_agreement(path, layout, num_classes)
-        if pretrained:
-            self.path = path
-        else:
-            self._use(ModelFile(file.config, dict(build_model(file.config, seed=0).state_dict()), file.names))
+        file, self.path = load_model(
+            model, pretrained=pretrained, layout=layout, num_classes=num_classes, offline=offline
+        )
+        self._use(file)
 
     def _use(self, file: ModelFile) -> None:
         self.config: ModelConfig = file.config
@@ -106,15 +83,6 @@ class YOLO:
         network.load_state_dict(file.state)
         self.model: Detector = network.eval().to(self.device)
         self._runtimes.clear()
-
-    def _check_agreement(self, path: Path, layout: str, num_classes: int | None) -> None:
-        if layout != "turbo" and check_layout(layout) != self.layout:
-            raise ConfigError(f"layout {layout!r}: {path} holds a {self.layout} model; leave `layout` out")
-        if num_classes is not None and num_classes != len(self.names):
-            raise ConfigError(
-                f"num_classes {num_classes}: {path} holds {len(self.names)} classes; leave it out, or train on "
-                "data with other classes, which keeps every tensor that fits"
-            )
 
     # ---- what it is -----------------------------------------------------------------------------------------------
 
@@ -263,9 +231,8 @@ class YOLO:
             resolved = resolve(TrainConfig, options)
             start = self._as_file() if resolved.config.pretrained and self.path is not None else None
             trainer = start_training(resolved, self.config, start, say)
-            trainer.save_weights(LAST, None)  # what a stopped run is resumed by, from its first epoch on
         metrics = trainer.run()
-        best = trainer.folder / "weights" / "best.safetensors"
+        best = trainer.weights / BEST
         self.path = best
         self._use(read_model_file(best))
         return metrics
@@ -290,38 +257,6 @@ class YOLO:
             if key not in self._runtimes:
                 self._runtimes[key] = torch_runtime(self.model, where, precision)
             return self._runtimes[key]
-
-
-def fresh_model_file(name: str, layout: str, num_classes: int | None) -> ModelFile:
-    """The named architecture with fresh weights."""
-    config = model_config(name, layout, num_classes or DEFAULT_CLASSES)
-    names = {i: str(i) for i in range(config.num_classes)}
-    return ModelFile(config, dict(build_model(config, seed=0).state_dict()), names, {})
-
-
-def with_classes(file: ModelFile, num_classes: int) -> ModelFile:
-    """`file` with `num_classes` outputs; what does not fit starts fresh."""
-    if num_classes == len(file.names):
-        return file
-    names = {i: str(i) for i in range(num_classes)}
-    config = with_num_classes(file.config, num_classes)
-    state, report = fit_state(build_model(config, seed=0).state_dict(), file.state, file.names, names)
-    print(report.summary(), file=sys.stderr)
-    return ModelFile(config, state, names, file.metadata)
-
-
-def is_model_name(text: str) -> bool:
-    """Whether `text` names an architecture (rather than an embedded model or a file)."""
-    return not Path(text).exists() and names_architecture(text)
-
-
-def names_architecture(text: str) -> bool:
-    """Whether `text` is spelt like the name of an architecture that there is."""
-    try:
-        parse_variant(text)
-    except ConfigError:
-        return False
-    return True
 
 
 def convert_model(source: Path, target: Path) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from yolov12.errors import ResourceError, UserError
+from yolov12.errors import ResourceError, UserError, printable
 
 _SUFFIX = ".tmp"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -58,8 +58,8 @@ def remove_stale(folder: Path) -> int:
 
 def _translated(path: Path, error: OSError) -> ResourceError | UserError:
     if error.errno in _FULL:
-        return ResourceError(f"{path}: the disk is full ({error.strerror}); nothing was written")
-    return UserError(f"{path}: cannot be written: {error.strerror}")
+        return ResourceError(f"{printable(path)}: the disk is full ({error.strerror}); nothing was written")
+    return UserError(f"{printable(path)}: cannot be written: {error.strerror}")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -231,7 +231,8 @@ def predict(words: argparse.Namespace) -> int:
 
 def train(words: argparse.Namespace) -> int:
     """Train and print the final table; exit code 1 when images or label rows were left out."""
-    from yolov12.api import YOLO, is_model_name
+    from yolov12.api import YOLO
+    from yolov12.loading import is_model_name
 
     options = explicit_options(words, TrainConfig)
     fresh = not options.get("pretrained", True) and is_model_name(words.model)  # then nothing has to be downloaded
@@ -267,7 +268,8 @@ def left_out(folder: Path | None) -> int:
 
 def info(words: argparse.Namespace) -> int:
     """Print the model's layers and totals."""
-    from yolov12.api import YOLO, is_model_name
+    from yolov12.api import YOLO
+    from yolov12.loading import is_model_name
 
     fresh = is_model_name(words.model)  # a published name is described without downloading it
     model = YOLO(words.model, layout=words.layout, offline=words.offline, pretrained=not fresh)

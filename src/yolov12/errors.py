@@ -85,3 +85,8 @@ def did_you_mean(value: object, choices: Iterable[str]) -> str:
     by_lower_case = {choice.lower(): choice for choice in choices}
     close = difflib.get_close_matches(str(value).lower(), by_lower_case, n=1)
     return f" Did you mean {by_lower_case[close[0]]!r}?" if close else ""
+
+
+def printable(text: object) -> str:
+    """`text` with everything that could break a log line (newlines, control characters) escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode("ascii") for c in str(text))

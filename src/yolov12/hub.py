@@ -18,9 +18,10 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from yolov12.atomic import write_atomic
-from yolov12.config.model import LAYOUTS, SCALES, check_layout, parse_variant
+from yolov12.config.model import LAYOUTS
+from yolov12.config.variants import SCALES, check_layout, parse_variant
 from yolov12.download import DownloadPolicy, download
-from yolov12.errors import CheckpointError, ConfigError, SetupError, UserError, did_you_mean
+from yolov12.errors import CheckpointError, ConfigError, SetupError, UserError, did_you_mean, printable
 from yolov12.folders import CACHE_VARIABLE, cache_folder
 
 EMBEDDED_MODELS: tuple[str, ...] = ("yolov12n-bccd",)
@@ -68,7 +69,8 @@ def resolve_model(name_or_path: str | Path, *, layout: str = "turbo", offline: b
         return _verified(published)
     if is_offline() if offline is None else offline:
         raise SetupError(
-            f"{text}: not downloaded yet, and this is an offline run. Embedded models: {', '.join(EMBEDDED_MODELS)}"
+            f"{printable(text)}: not downloaded yet, and this is an offline run. "
+            f"Embedded models: {', '.join(EMBEDDED_MODELS)}"
         )
     return _fetched(published, PUBLISHED_POLICY)
 
@@ -109,7 +111,7 @@ def _existing(path: Path) -> Path | None:
         return path
     ours = path.with_suffix(".safetensors")
     if path.suffix == ".pt" and ours.is_file():
-        print(f"{path} does not exist; using {ours}", file=sys.stderr)
+        print(f"{printable(path)} does not exist; using {printable(ours)}", file=sys.stderr)
         return ours
     return None
 
@@ -126,11 +128,11 @@ def _embedded_name(text: str) -> str | None:
 def _published(text: str, layout: str) -> PublishedModel:
     """The release that a name means; an error that says what kind of thing the text is not."""
     if "://" in text:
-        raise CheckpointError(f"{text}: a URL is not a model argument; download the file and give its path")
-    if Path(text).name != text or text.endswith(".safetensors"):
-        raise CheckpointError(f"{text}: no such file")
+        raise CheckpointError(f"{printable(text)}: a URL is not a model argument; download the file and give its path")
     if Path(text).is_dir():
-        raise CheckpointError(f"{text}: is a folder, not a model file")
+        raise CheckpointError(f"{printable(text)}: is a folder, not a model file")
+    if Path(text).name != text or text.endswith(".safetensors"):
+        raise CheckpointError(f"{printable(text)}: no such file")
     try:
         return published_model(text, layout)
     except ConfigError:
@@ -138,7 +140,7 @@ def _published(text: str, layout: str) -> PublishedModel:
             raise
         names = [*EMBEDDED_MODELS, *(f"yolov12{scale}" for scale in SCALES)]
         raise CheckpointError(
-            f"{text}: neither a file nor a model name.{did_you_mean(text, names)} Names: {', '.join(names)}"
+            f"{printable(text)}: neither a file nor a model name.{did_you_mean(text, names)} Names: {', '.join(names)}"
         ) from None
 
 

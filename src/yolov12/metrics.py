@@ -19,6 +19,7 @@ import numpy.typing as npt
 from faster_coco_eval import COCO, COCOeval_faster
 
 from yolov12.data.index import ImageIndex
+from yolov12.errors import printable
 from yolov12.matching import (
     MAX_DETECTIONS,
     ConfidenceCurves,
@@ -148,7 +149,7 @@ class DetectionMetrics:
         rows = [head, ("all", str(self.images), *map(_cell, total))]
         for k, name in self.names.items():
             values = (self.images_with[k], self.instances[k], box.p[k], box.r[k], box.maps50[k], box.maps[k])
-            rows.append((name, *map(_cell, values)))
+            rows.append((printable(name), *map(_cell, values)))
         widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
         lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
         return "\n".join([*lines, self._counts()])

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from yolov12.atomic import write_atomic
 from yolov12.drawing import draw_boxes
-from yolov12.errors import SetupError, UserError
+from yolov12.errors import SetupError, UserError, printable
 
 Pixels = npt.NDArray[np.uint8]
 COLUMNS = 6
@@ -183,20 +183,20 @@ class Result:
     def orig_img(self) -> Pixels:
         """The original image (H, W, 3) uint8 BGR; large image files are read again. UserError when it is not kept."""
         if self.error is not None:
-            raise UserError(f"{self.path}: has no image: {self.error}")
+            raise UserError(f"{printable(self.path)}: has no image: {self.error}")
         if self.pixels is not None:
             return self.pixels
         if self.reload is None:
-            raise UserError(f"{self.path}: the pixels were not kept, to bound memory; use stream=True")
+            raise UserError(f"{printable(self.path)}: the pixels were not kept, to bound memory; use stream=True")
         return self.reload()
 
     def summary(self) -> str:
         """One line: source, size, how many of each class, milliseconds."""
-        place = self.path if self.frame is None else f"{self.path} frame {self.frame}"
+        place = printable(self.path) + ("" if self.frame is None else f" frame {self.frame}")
         if self.error is not None:
-            return f"{place}: skipped ({self.error})"
+            return f"{place}: skipped ({printable(self.error)})"
         counts = Counter(self.boxes.cls.tolist())
-        found = ", ".join(f"{counts[label]} {self._name(label)}" for label in sorted(counts)) or "nothing"
+        found = ", ".join(f"{counts[label]} {printable(self._name(label))}" for label in sorted(counts)) or "nothing"
         height, width = self.orig_shape
         return f"{place}: {width}x{height}, {found}, {sum(self.speed.values()):.1f} ms"
 
@@ -212,10 +212,10 @@ class Result:
         """
         target = Path(f"{Path(self.path).stem or 'image'}_detected.jpg" if filename is None else filename)
         if not cv2.haveImageWriter(target.name):
-            raise UserError(f"{target}: cannot write images of this format; use .jpg, .png, .webp, .bmp or .tiff")
+            raise UserError(f"{printable(target)}: no image format; use .jpg, .png, .webp, .bmp or .tiff")
         done, encoded = cv2.imencode(target.suffix, self.plot())
         if not done:
-            raise UserError(f"{target}: an image of {self.orig_shape} (height, width) cannot be written in this format")
+            raise UserError(f"{printable(target)}: this format cannot hold {self.orig_shape} (height, width)")
         write_atomic(target, encoded.tobytes())
         return str(target)
 

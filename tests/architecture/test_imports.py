@@ -38,7 +38,8 @@ ALLOWED = {
     "evaluation": SCORES | {"inference", "metrics", "drawing"},
     "engine": SCORES | {"inference", "metrics", "evaluation", "folders", "drawing"},
     "api": None,
-    "cli": {"errors", "config", "api", "hub"},
+    "loading": SCORES | {"hub"},
+    "cli": {"errors", "config", "api", "hub", "loading"},
     "__main__": {"cli"},
     "": None,
 }

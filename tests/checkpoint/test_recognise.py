@@ -10,7 +10,8 @@ import torch
 
 from model_factory import tiny_config
 from yolov12.checkpoint.recognise import recognise
-from yolov12.config.model import LAYOUTS, SCALES, ModelConfig, Yolov12BackboneConfig, detect_head_config, model_config
+from yolov12.config.model import LAYOUTS, ModelConfig, Yolov12BackboneConfig
+from yolov12.config.variants import SCALES, detect_head_config, model_config
 from yolov12.errors import CheckpointError
 from yolov12.models.checkpoint_map import ours_to_official
 from yolov12.models.detector import Detector

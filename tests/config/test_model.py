@@ -1,4 +1,4 @@
-"""Names, the table of sizes, and configs to dictionaries and back."""
+"""Configs to dictionaries and back, and what is wrong with a config."""
 
 from __future__ import annotations
 
@@ -10,95 +10,11 @@ from typing import Any
 
 import pytest
 
-from yolov12.config.model import LAYOUTS, SCALES, ModelConfig, Variant, check_layout, model_config, parse_variant
+from yolov12.config.model import LAYOUTS, ModelConfig
+from yolov12.config.variants import SCALES, model_config
 from yolov12.errors import ConfigError
 
 ALL = [(f"yolov12{scale}", layout) for scale in SCALES for layout in LAYOUTS]
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("yolov12n", Variant("yolov12", "n", "detect")),
-        ("yolo12x", Variant("yolov12", "x", "detect")),
-        ("yolov12s.pt", Variant("yolov12", "s", "detect")),
-        ("yolo12m.yaml", Variant("yolov12", "m", "detect")),
-    ],
-)
-def test_names(name: str, expected: Variant) -> None:
-    assert parse_variant(name) == expected
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("yolov12", "no scale ''"),
-        ("yolov12k", "no scale 'k'"),
-        ("yolov12n-seg", "task segment is not available yet. Available: detect"),
-        ("yolo12n-cls.pt", "task classify is not available yet"),
-        ("yolov12n-pose", "task pose is not available yet"),
-        ("yolov12n-obb", "task obb is not available yet"),
-        ("yolov8n", "family yolov8 is not available yet. Available: yolov12n"),
-        ("yolo11n.pt", "family yolov11 is not available yet"),
-        ("yolovl2n", "is not a model name. Did you mean 'yolov12n'?"),
-        ("yolov12n-box", "is not a model name"),
-        ("best.pt", "is not a model name"),
-        ("", "is not a model name"),
-    ],
-)
-def test_names_that_are_refused(name: str, message: str) -> None:
-    with pytest.raises(ConfigError) as error:
-        parse_variant(name)
-    assert message in str(error.value)
-
-
-@pytest.mark.parametrize(("given", "expected"), [("turbo", "turbo"), ("v1.0", "v1.0"), ("v1", "v1.0")])
-def test_layouts(given: str, expected: str) -> None:
-    assert check_layout(given) == expected
-    assert model_config("yolov12n", given).layout == expected
-
-
-def test_an_unknown_layout_lists_the_choices() -> None:
-    with pytest.raises(ConfigError, match=r"layout 'turbp': choose from turbo, v1\.0\. Did you mean 'turbo'\?"):
-        model_config("yolov12n", "turbp")
-
-
-@pytest.mark.parametrize(
-    ("variant", "layout", "channels", "mlp_hidden", "repeats"),
-    [
-        ("yolov12n", "turbo", (16, 32, 64, 64, 128, 128, 128, 256, 256), (128, 256), (1, 2)),
-        ("yolov12s", "v1.0", (32, 64, 128, 128, 256, 256, 256, 512, 512), (256, 512), (1, 2)),
-        ("yolov12m", "turbo", (64, 128, 256, 256, 512, 512, 512, 512, 512), (512, 512), (1, 2)),
-        ("yolov12l", "turbo", (64, 128, 256, 256, 512, 512, 512, 512, 512), (384, 384), (2, 4)),
-        ("yolov12l", "v1.0", (64, 128, 256, 256, 512, 512, 512, 512, 512), (307, 307), (2, 4)),
-        ("yolov12x", "turbo", (96, 192, 384, 384, 768, 768, 768, 768, 768), (576, 576), (2, 4)),
-        ("yolov12x", "v1.0", (96, 192, 384, 384, 768, 768, 768, 768, 768), (460, 460), (2, 4)),
-    ],
-)
-def test_widths(
-    variant: str, layout: str, channels: tuple[int, ...], mlp_hidden: tuple[int, int], repeats: tuple[int, int]
-) -> None:
-    backbone = model_config(variant, layout).backbone
-    assert backbone.channels == channels
-    assert backbone.mlp_hidden == mlp_hidden
-    assert (backbone.repeats, backbone.attention_repeats) == repeats
-
-
-@pytest.mark.parametrize(
-    ("variant", "num_classes", "box_channels", "class_channels"),
-    [
-        ("yolov12n", 80, 64, 80),
-        ("yolov12n", 3, 64, 64),
-        ("yolov12n", 300, 64, 100),
-        ("yolov12l", 80, 64, 256),
-        ("yolov12x", 80, 96, 384),
-    ],
-)
-def test_head_widths(variant: str, num_classes: int, box_channels: int, class_channels: int) -> None:
-    config = model_config(variant, num_classes=num_classes)
-    head = config.heads["detect"]
-    assert (head.num_classes, head.box_channels, head.class_channels) == (num_classes, box_channels, class_channels)
-    assert config.num_classes == num_classes
 
 
 @pytest.mark.parametrize(("variant", "layout"), ALL)
@@ -164,5 +80,5 @@ def test_residual_scale_needs_equal_widths() -> None:
 
 
 def test_no_torch_is_needed() -> None:
-    program = "import sys, yolov12.config.model; sys.exit('torch' in sys.modules)"
+    program = "import sys, yolov12.config.variants; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -15,8 +15,8 @@ from yolov12.config.model import (
     DetectHeadConfig,
     ModelConfig,
     PAFPNConfig,
-    model_config,
 )
+from yolov12.config.variants import model_config
 from yolov12.models.detector import Detector, build_model
 from yolov12.models.registry import BACKBONES, HEADS, NECKS
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from yolov12.config.model import model_config
+from yolov12.config.variants import model_config
 from yolov12.engine.ema import WeightAverage
 from yolov12.models.detector import Detector
 

@@ -15,9 +15,10 @@ import pytest
 import torch
 
 from yolov12.checkpoint import read_model_file, read_tensors
-from yolov12.config.model import ModelConfig, model_config
+from yolov12.config.model import ModelConfig
 from yolov12.config.parse import resolve
 from yolov12.config.run import TrainConfig
+from yolov12.config.variants import model_config
 from yolov12.data.index import ImageIndex
 from yolov12.data.sample import Batch
 from yolov12.engine import trainer as trainer_module

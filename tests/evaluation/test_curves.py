@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from index_factory import make_index
-from yolov12.evaluation.curves import draw_metrics, draw_training, printable
+from yolov12.evaluation.curves import draw_metrics, draw_training, drawable
 from yolov12.metrics import DetectionMetrics, evaluate_detections
 
 PICTURES = ["F1_curve.png", "PR_curve.png", "P_curve.png", "R_curve.png", "confusion_matrix.png"]
@@ -56,8 +56,8 @@ def test_every_picture_is_written(
     ("name", "shown"),
     [("RBC", "RBC"), ("große Zelle", "große Zelle"), ("血", "?"), ("a\tb", "a?b"), ("x" * 40, "x" * 31 + "…")],
 )
-def test_printable(name: str, shown: str) -> None:
-    assert printable(name) == shown
+def test_drawable(name: str, shown: str) -> None:
+    assert drawable(name) == shown
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from golden.models import filled_model, filled_tensor, image
-from yolov12.config.model import DetectHeadConfig, PAFPNConfig, model_config
+from yolov12.config.model import DetectHeadConfig, PAFPNConfig
+from yolov12.config.variants import model_config
 from yolov12.models.attention import RELAN, AreaAttention, AttentionBlock, AttentionOptions
 from yolov12.models.backbones.yolov12 import Yolov12Backbone
 from yolov12.models.blocks import Bottleneck, C3k, C3k2

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from golden import filler
-from yolov12.config.model import ModelConfig, model_config
+from yolov12.config.model import ModelConfig
+from yolov12.config.variants import model_config
 from yolov12.models.checkpoint_map import official_to_ours, ours_to_official
 from yolov12.models.detector import Detector
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import torch
 
-from yolov12.config.model import model_config
+from yolov12.config.variants import model_config
 from yolov12.data.sample import Targets
 from yolov12.losses.criterion import Criterion
 from yolov12.losses.detect import DetectionLoss, Gains

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from yolov12.config.model import LAYOUTS, ModelConfig, model_config
+from yolov12.config.model import LAYOUTS, ModelConfig
+from yolov12.config.variants import model_config
 from yolov12.errors import CheckpointError
 from yolov12.models.checkpoint_map import LAYERS, official_layer_prefixes, official_to_ours, ours_to_official
 from yolov12.models.detector import Detector, build_model

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from yolov12.config.model import LAYOUTS, SCALES, model_config
+from yolov12.config.model import LAYOUTS
+from yolov12.config.variants import SCALES, model_config
 from yolov12.models.checkpoint_map import LAYERS
 from yolov12.models.detector import Detector, fuse
 from yolov12.models.profile import ModelProfile, attention_report, profile

@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from yolov12.checkpoint import ModelFile, convert, read_model_file, write_model_file
-from yolov12.config.model import ModelConfig, model_config
+from yolov12.config.model import ModelConfig
 from yolov12.config.run import PredictConfig
+from yolov12.config.variants import model_config
 from yolov12.errors import CheckpointError
 from yolov12.inference.predictor import Predictor
 from yolov12.inference.runtimes import TorchRuntime

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from filled import filled_model, golden_images, golden_targets, load_arrays, official_state
 from torch import nn
 
-from yolov12.config.model import model_config
+from filled import filled_model, golden_images, golden_targets, load_arrays, official_state
 from yolov12.config.run import TrainConfig
+from yolov12.config.variants import model_config
 from yolov12.engine.ema import WeightAverage
 from yolov12.engine.optim import Schedule, build_optimizer, choose_optimizer, parameter_groups
 from yolov12.losses.criterion import Criterion

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from yolov12.config.model import ModelConfig
-from yolov12.errors import CheckpointError
+from yolov12.errors import CheckpointError, printable
 from yolov12.models.detector import Detector
 
 MAX_PARAMETERS = 300_000_000
@@ -85,6 +85,6 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except CheckpointError as error:
-        raise type(error)(f"{path}: {error}") from error
+        raise type(error)(f"{printable(path)}: {error}") from error
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
+        raise CheckpointError(f"{printable(path)}: cannot be read: {error.strerror}") from error

@@ -11,14 +11,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from yolov12.config.model import (
-    SCALES,
-    DetectHeadConfig,
-    ModelConfig,
-    PAFPNConfig,
-    Yolov12BackboneConfig,
-    model_config,
-)
+from yolov12.config.model import DetectHeadConfig, ModelConfig, PAFPNConfig, Yolov12BackboneConfig
+from yolov12.config.variants import SCALES, model_config
 from yolov12.errors import CheckpointError, ConfigError
 
 Shapes = Mapping[str, tuple[int, ...]]

@@ -62,9 +62,7 @@ class TrainConfig(AugmentConfig):
     project: str = option("", "folder for runs; empty: runs/<task>")
     name: str = option("train", "name of this run's folder")
     exist_ok: bool = option(False, "write into an existing run folder instead of numbering a new one")
-    resume: bool = option(
-        False, "continue the run named by --project/--name, or the one that the model file belongs to"
-    )
+    resume: bool = option(False, "continue the run that the model file <run folder>/weights/last.safetensors is of")
     pretrained: bool = option(True, "start from the model's weights; False: fresh weights")
     freeze: int = option(0, "number of leading layers (official numbering) that do not train", low=0, high=21)
     seed: int = option(0, "seed of weights, order and augmentation", low=0, high=2**31 - 1)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from yolov12.data.files import printable
 from yolov12.data.index import Float32
+from yolov12.errors import printable
 
 Record = dict[str, Any]
 

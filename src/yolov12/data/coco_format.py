@@ -14,10 +14,10 @@ from typing import Any
 
 from yolov12.data.coco_checks import Record, box_problem, is_id, is_int, is_number, outline, shown
 from yolov12.data.data_config import DataConfig
-from yolov12.data.files import printable, read_regular_file, reason
+from yolov12.data.files import read_regular_file, reason
 from yolov12.data.index import DataReport, Objects
 from yolov12.data.pixel_boxes import add_pixel_box
-from yolov12.errors import DataError
+from yolov12.errors import DataError, printable
 
 MAX_BYTES = 4 << 30
 LISTS = ("images", "annotations", "categories")

@@ -22,8 +22,8 @@ from pathlib import Path
 
 import yaml
 
-from yolov12.data.files import printable, read_regular_file, reason
-from yolov12.errors import DataError, did_you_mean
+from yolov12.data.files import read_regular_file, reason
+from yolov12.errors import DataError, did_you_mean, printable
 
 SPLITS = ("train", "val", "test")
 FORMATS = ("yolo", "voc", "coco")

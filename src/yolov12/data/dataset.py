@@ -19,13 +19,12 @@ import numpy.typing as npt
 from yolov12.data.cache import Cache, fingerprint
 from yolov12.data.coco_format import CocoLabels
 from yolov12.data.data_config import DataConfig, describe, read_data_config
-from yolov12.data.files import printable
 from yolov12.data.image_io import MAX_PIXELS
 from yolov12.data.index import MANY_OBJECTS, DataReport, ImageIndex, Objects, pack_objects
 from yolov12.data.scan import Progress, Scan, cached_scan
 from yolov12.data.voc_format import VocLabels
 from yolov12.data.yolo_format import YoloLabels
-from yolov12.errors import ConfigError, DataError
+from yolov12.errors import ConfigError, DataError, printable
 from yolov12.folders import cache_folder
 
 __all__ = ["DataConfig", "ImageIndex", "load_index", "read_data_config"]

@@ -1,4 +1,4 @@
-"""Reading files that a user, or an attacker, chose: regular files only, of limited size, with printable names."""
+"""Reading files that a user, or an attacker, chose: regular files only, of limited size."""
 
 from __future__ import annotations
 
@@ -7,12 +7,7 @@ import stat
 import sys
 from pathlib import Path
 
-from yolov12.errors import DataError
-
-
-def printable(text: object) -> str:
-    """`text` with everything that could break a log line (newlines, control characters) escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode("ascii") for c in str(text))
+from yolov12.errors import DataError, printable
 
 
 def reason(error: OSError) -> str:

@@ -25,9 +25,9 @@ import numpy.typing as npt
 from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, Image, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 from PIL.ImageFile import ImageFile
 
-from yolov12.data.files import printable, read_regular_file, reason
+from yolov12.data.files import read_regular_file, reason
 from yolov12.data.image_headers import Header, HeaderError, exif_orientation, read_header, sniff
-from yolov12.errors import ImageError
+from yolov12.errors import ImageError, printable
 
 MAX_PIXELS = 50_000_000
 SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".avif", ".gif"))

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from yolov12.data.files import printable
-from yolov12.errors import DataError
+from yolov12.errors import DataError, printable
 
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]

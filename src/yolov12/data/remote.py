@@ -17,8 +17,7 @@ import time
 from typing import Final
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from yolov12.data.files import printable
-from yolov12.errors import SourceError
+from yolov12.errors import SourceError, printable
 
 MAX_BYTES: Final = 50 * 2**20
 MAX_SECONDS: Final = 30.0

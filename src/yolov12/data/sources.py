@@ -22,12 +22,11 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 from PIL.ImageFile import ImageFile
 
-from yolov12.data.files import printable
 from yolov12.data.image_headers import sniff
 from yolov12.data.image_io import FOREIGN_SUFFIXES, MAX_PIXELS, SUFFIXES, decode_image, read_image
 from yolov12.data.remote import fetch
 from yolov12.data.video import VIDEO_SUFFIXES, is_video, read_camera, read_video
-from yolov12.errors import ImageError, SourceError
+from yolov12.errors import ImageError, SourceError, printable
 
 Pixels = npt.NDArray[np.uint8]
 LISTED: Final = SUFFIXES | FOREIGN_SUFFIXES | VIDEO_SUFFIXES

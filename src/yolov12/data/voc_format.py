@@ -12,11 +12,11 @@ from pathlib import Path
 from xml.parsers import expat
 
 from yolov12.data.data_config import DataConfig
-from yolov12.data.files import names_in, printable, read_regular_file, reason, walk_files
+from yolov12.data.files import names_in, read_regular_file, reason, walk_files
 from yolov12.data.image_io import FOREIGN_SUFFIXES, SUFFIXES
 from yolov12.data.index import DataReport, Objects
 from yolov12.data.pixel_boxes import add_pixel_box
-from yolov12.errors import DataError, did_you_mean
+from yolov12.errors import DataError, did_you_mean, printable
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 MAX_BYTES, MAX_DEPTH = 64 << 20, 50

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from yolov12.data.data_config import DataConfig
-from yolov12.data.files import names_in, printable, read_regular_file, reason, walk_files
+from yolov12.data.files import names_in, read_regular_file, reason, walk_files
 from yolov12.data.image_io import FOREIGN_SUFFIXES, SUFFIXES
 from yolov12.data.index import DataReport, Objects
 from yolov12.data.pixel_boxes import TOLERANCE, clip_box, overhang
 from yolov12.data.yolo_rows import EDGE, Row, parse_rows
-from yolov12.errors import DataError
+from yolov12.errors import DataError, printable
 
 MAX_BYTES = 64 << 20
 NOT_LABELS = frozenset({"classes.txt", "labels.txt", "README.txt", "readme.txt", "notes.txt"})

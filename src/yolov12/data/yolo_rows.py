@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from yolov12.data.files import printable
+from yolov12.errors import printable
 
 BOX_FIELDS = ("x_center", "y_center", "width", "height")
 EDGE = 1e-6

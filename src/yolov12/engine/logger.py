@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from yolov12.atomic import write_atomic
 from yolov12.data.sample import Batch
-from yolov12.evaluation.curves import FONT, draw_training, printable
+from yolov12.evaluation.curves import FONT, draw_training, drawable
 from yolov12.metrics import RESULT_COLUMNS, DetectionMetrics
 
 Row = dict[str, float | int | None]
@@ -112,7 +112,7 @@ def draw_batch(batch: Batch, names: Mapping[int, str], path: Path) -> None:
         for label, box in zip(labels[mine].tolist(), (boxes[mine] * scale).tolist(), strict=True):
             color = tuple(colormaps["tab10"](label % 10, bytes=True)[:3])
             draw.rectangle(box, outline=color, width=2)
-            text = printable(names[label])
+            text = drawable(names[label])
             corner = (max(box[0], 0.0), max(box[1] - 13, 0.0))
             draw.rectangle(draw.textbbox(corner, text, font=font), fill=color)
             draw.text(corner, text, fill="white", font=font)

@@ -14,9 +14,10 @@ import numpy as np
 from yolov12 import __version__
 from yolov12.atomic import remove_stale
 from yolov12.checkpoint import ModelFile, fit_state
-from yolov12.config.model import ModelConfig, detect_head_config
+from yolov12.config.model import ModelConfig
 from yolov12.config.parse import Resolved, resolve
 from yolov12.config.run import TrainConfig
+from yolov12.config.variants import with_num_classes
 from yolov12.data.dataset import load_index
 from yolov12.data.index import ImageIndex, shared_images
 from yolov12.engine.trainer import Trainer, TrainJob
@@ -28,6 +29,8 @@ from yolov12.models.detector import Detector, build_model
 
 RESUME_MAY_CHANGE = ("resume", "device", "workers", "cache", "plots", "save_steps")
 """Options that change neither the weights nor the recorded numbers, so a resumed run may set them anew."""
+OWN_LICENCE = "unspecified: trained from fresh weights"
+UNKNOWN_LICENCE = "unknown: the starting weights named none"
 Say = Callable[[ImageIndex], None]
 
 
@@ -36,7 +39,8 @@ def start_training(
 ) -> Trainer:
     """Prepare a new run: scan the data, build the model for its classes, claim a folder.
 
-    `start` holds the weights to begin from, None for fresh ones. Nothing is written unless all of it is usable.
+    `start` holds the weights to begin from, whose licence is handed on; None for fresh ones. Nothing is written unless
+    all of it is usable.
     """
     config = resolved.config
     if not config.data:
@@ -51,6 +55,7 @@ def start_training(
         "model": model.config.to_dict(),
         "names": {str(number): name for number, name in names.items()},
         "data": {"train": fingerprint(train), "val": fingerprint(val)},
+        "licence": start.metadata.get("licence", UNKNOWN_LICENCE) if start is not None else OWN_LICENCE,
         "version": __version__,
     }
     write_json(folder / "config.json", run)
@@ -108,14 +113,6 @@ def load_splits(config: TrainConfig, say: Say) -> tuple[ImageIndex, ImageIndex]:
     if repeated := shared_images(train, val):
         print(f"warning: {repeated} of {len(val)} val images are also in train: metrics will flatter", file=sys.stderr)
     return train, val
-
-
-def with_num_classes(config: ModelConfig, num_classes: int) -> ModelConfig:
-    """The same architecture for another number of classes."""
-    if config.num_classes == num_classes:
-        return config
-    head = detect_head_config(num_classes, config.neck.channels[1])
-    return dataclasses.replace(config, heads={"detect": head})
 
 
 def starting_model(config: ModelConfig, names: dict[int, str], start: ModelFile | None, seed: int) -> Detector:

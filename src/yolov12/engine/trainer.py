@@ -266,6 +266,7 @@ class Trainer:
             "training": job.run,
             "epoch": self.progress.epoch,
             "metrics": metrics.results_dict if metrics is not None else {},
+            "licence": job.run["licence"],
             "version": __version__,
         }
         state = {key: value.detach().cpu() for key, value in self.average.model.state_dict().items()}

@@ -34,10 +34,10 @@ def draw_metrics(metrics: DetectionMetrics, folder: Path) -> list[Path]:
     names = [metrics.names[int(k)] for k in curves.class_ids]
     recalls = np.linspace(0.0, 1.0, metrics.precision_at_recall.shape[1])
     ap50 = metrics.box.maps50[curves.class_ids]
-    labels = [f"{printable(name)} {value:.3f}" for name, value in zip(names, ap50, strict=True)]
+    labels = [f"{drawable(name)} {value:.3f}" for name, value in zip(names, ap50, strict=True)]
     paths = [folder / f"{name}.png" for name in ("PR_curve", "P_curve", "R_curve", "F1_curve", "confusion_matrix")]
     _draw_lines(paths[0], recalls, metrics.precision_at_recall, labels, ("Recall", "Precision"))
-    labels = [printable(name) for name in names]
+    labels = [drawable(name) for name in names]
     for path, title, lines in zip(
         paths[1:4], ("Precision", "Recall", "F1"), (curves.precision, curves.recall, curves.f1), strict=True
     ):
@@ -51,7 +51,7 @@ def draw_confusion_matrix(metrics: DetectionMetrics, path: Path) -> None:
     counts = metrics.confusion_matrix
     size = len(counts)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    labels = [*(printable(name) for name in metrics.names.values()), "background"]
+    labels = [*(drawable(name) for name in metrics.names.values()), "background"]
     side = float(np.clip(3.0 + 0.45 * size, 5.0, 16.0))
     figure, axes = _figure(side + 1.0, side)
     image = axes.imshow(share, cmap="Blues", vmin=0.0, vmax=1.0)
@@ -89,7 +89,7 @@ def draw_training(rows: Sequence[Mapping[str, float | None]], path: Path) -> Non
     _save(figure, figure.axes[0], path)
 
 
-def printable(name: str) -> str:
+def drawable(name: str) -> str:
     """`name` as far as the font can draw it: unknown and control characters become '?', long names are cut."""
     known = get_font(findfont(FontProperties(family=FONT))).get_charmap()
     text = "".join(c if c.isprintable() and ord(c) in known else "?" for c in name)

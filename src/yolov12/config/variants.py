@@ -1,0 +1,168 @@
+"""The published models by name: the table of the ten YOLOv12 detectors, and what a name or a layout may be.
+
+Tian et al. 2025 (arXiv:2502.12524), in both layouts: `turbo` (the repository's main branch) and `v1.0` (the paper's
+first version). No torch in here, so that names can be checked and help printed at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from typing import NamedTuple
+
+from yolov12.config.model import (
+    LAYOUTS,
+    TASKS,
+    WIDTH_MULTIPLE,
+    DetectHeadConfig,
+    ModelConfig,
+    PAFPNConfig,
+    Yolov12BackboneConfig,
+)
+from yolov12.errors import ConfigError, did_you_mean
+
+FAMILIES = ("yolov12",)
+LAYOUT_ALIASES = {"v1": "v1.0"}
+
+
+class Scale(NamedTuple):
+    """One row of the table of sizes; every irregularity between the sizes is a column."""
+
+    depth: float
+    width: float
+    max_channels: int
+    use_c3k: bool
+    residual_scale: bool
+    mlp_ratio_turbo: float
+    mlp_ratio_v1: float
+
+
+SCALES: dict[str, Scale] = {
+    #          depth  width  cap  c3k    scaled residual  MLP ratio turbo, v1.0
+    "n": Scale(0.50, 0.25, 1024, False, False, 2.0, 2.0),
+    "s": Scale(0.50, 0.50, 1024, False, False, 2.0, 2.0),
+    "m": Scale(0.50, 1.00, 512, True, False, 2.0, 2.0),
+    "l": Scale(1.00, 1.00, 512, True, True, 1.5, 1.2),
+    "x": Scale(1.00, 1.50, 512, True, True, 1.5, 1.2),
+}
+
+
+class LayoutRow(NamedTuple):
+    """What differs between the two published layouts besides the MLP ratio and the order of the attention's rows."""
+
+    down_groups: tuple[int, int]
+    position_kernel: int
+
+
+LAYOUT_TABLE: dict[str, LayoutRow] = {"turbo": LayoutRow((2, 4), 5), "v1.0": LayoutRow((1, 1), 7)}
+
+# Channels before scaling. Backbone: stem, down_p2, stage_p2, down_p3, stage_p3, down_p4, stage_p4, down_p5, stage_p5.
+BACKBONE_CHANNELS = (64, 128, 256, 256, 512, 512, 512, 1024, 1024)
+# Neck: top_p4, out_p3, down_p3, out_p4, down_p4, out_p5.
+NECK_CHANNELS = (512, 256, 256, 512, 512, 1024)
+STAGE_REPEATS, ATTENTION_REPEATS = 2, 4
+
+
+class Variant(NamedTuple):
+    """A model name taken apart; `name` puts it together in our spelling."""
+
+    family: str
+    scale: str
+    task: str
+
+    @property
+    def name(self) -> str:
+        """`yolov12n` and the like."""
+        return f"{self.family}{self.scale}"
+
+
+TASK_SUFFIXES = {"": "detect", "-seg": "segment", "-cls": "classify", "-pose": "pose", "-obb": "obb"}
+_NAME = re.compile(r"yolov?(?P<family>\d+)(?P<scale>[a-z]?)(?P<task>(-[a-z]+)?)(\.pt|\.yaml|\.yml)?")
+
+
+def parse_variant(name: str) -> Variant:
+    """`yolov12n`, also as `yolo12n`, `yolov12n.pt` or `yolo12n.yaml`; raises ConfigError naming what is available."""
+    available = [f"yolov12{scale}" for scale in SCALES]
+    match = _NAME.fullmatch(name)
+    if match is None or match["task"] not in TASK_SUFFIXES:
+        raise ConfigError(
+            f"{name!r} is not a model name.{did_you_mean(name, available)} Available: {', '.join(available)}"
+        )
+    family, task = f"yolov{match['family']}", TASK_SUFFIXES[match["task"]]
+    if family not in FAMILIES:
+        raise ConfigError(f"{name!r}: family {family} is not available yet. Available: {', '.join(available)}")
+    if task not in TASKS:
+        raise ConfigError(f"{name!r}: task {task} is not available yet. Available: {', '.join(TASKS)}")
+    if match["scale"] not in SCALES:
+        raise ConfigError(f"{name!r}: no scale {match['scale']!r}. Available: {', '.join(available)}")
+    return Variant(family, match["scale"], task)
+
+
+def check_layout(layout: str) -> str:
+    """The layout's own name (`v1` means `v1.0`), or a ConfigError."""
+    resolved = LAYOUT_ALIASES.get(layout, layout)
+    if resolved not in LAYOUTS:
+        raise ConfigError(f"layout {layout!r}: choose from {', '.join(LAYOUTS)}.{did_you_mean(layout, LAYOUTS)}")
+    return resolved
+
+
+def model_config(variant: str, layout: str = "turbo", num_classes: int = 80) -> ModelConfig:
+    """The config of a published model, by name."""
+    parsed, layout = parse_variant(variant), check_layout(layout)
+    scale, row = SCALES[parsed.scale], LAYOUT_TABLE[layout]
+    channels = tuple(scaled_channels(nominal, scale) for nominal in BACKBONE_CHANNELS)
+    neck_channels = tuple(scaled_channels(nominal, scale) for nominal in NECK_CHANNELS)
+    mlp_ratio = scale.mlp_ratio_turbo if layout == "turbo" else scale.mlp_ratio_v1
+    return ModelConfig(
+        variant=parsed.name,
+        layout=layout,
+        task=parsed.task,
+        backbone=Yolov12BackboneConfig(
+            channels=channels,
+            down_groups=row.down_groups,
+            use_c3k=scale.use_c3k,
+            repeats=scaled_repeats(STAGE_REPEATS, scale),
+            attention_repeats=scaled_repeats(ATTENTION_REPEATS, scale),
+            # Truncated as published: the v1.0 layout really has widths such as 307 = int(256 * 1.2).
+            mlp_hidden=tuple(int(channels[stage] // 2 * mlp_ratio) for stage in (6, 8)),
+            position_kernel=row.position_kernel,
+            residual_scale=scale.residual_scale,
+        ),
+        neck=PAFPNConfig(channels=neck_channels, repeats=scaled_repeats(STAGE_REPEATS, scale)),
+        heads={"detect": detect_head_config(num_classes, neck_channels[1])},
+    )
+
+
+def detect_head_config(num_classes: int, p3_channels: int, bins: int = 16) -> DetectHeadConfig:
+    """The detection head's widths for `num_classes` classes on a stride-8 map of `p3_channels` channels."""
+    return DetectHeadConfig(
+        num_classes=num_classes,
+        box_channels=max(16, p3_channels // 4, 4 * bins),
+        class_channels=max(p3_channels, min(num_classes, 100)),
+        bins=bins,
+    )
+
+
+def with_num_classes(config: ModelConfig, num_classes: int) -> ModelConfig:
+    """The same architecture for another number of classes; a class branch of the published width stays one."""
+    head = config.heads[config.task]
+    if head.num_classes == num_classes:
+        return config
+    before, after = (
+        detect_head_config(classes, config.neck.channels[1]).class_channels
+        for classes in (head.num_classes, num_classes)
+    )
+    width = after if head.class_channels == before else head.class_channels
+    head = dataclasses.replace(head, num_classes=num_classes, class_channels=width)
+    return dataclasses.replace(config, heads={**config.heads, config.task: head})
+
+
+def scaled_channels(nominal: int, scale: Scale) -> int:
+    """Width of a layer at a scale: capped, scaled, rounded up to the common multiple."""
+    return math.ceil(min(nominal, scale.max_channels) * scale.width / WIDTH_MULTIPLE) * WIDTH_MULTIPLE
+
+
+def scaled_repeats(nominal: int, scale: Scale) -> int:
+    """Units of a stage at a scale."""
+    return max(round(nominal * scale.depth), 1)
