@@ -19,7 +19,7 @@ class StubRuntime:
         self.batches: list[tuple[int, ...]] = []
         self._lock = threading.Lock()
 
-    def __call__(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def __call__(self, images: npt.NDArray[np.uint8], min_score: float = 0.0) -> npt.NDArray[np.float32]:
         with self._lock:
             self.batches.append(images.shape)
         decoded = np.zeros((len(images), 4 + CLASSES, CLASSES), np.float32)

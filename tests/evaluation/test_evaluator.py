@@ -29,7 +29,7 @@ class WhiteBoxRuntime:
         self.num_classes = num_classes
         self.shapes: list[tuple[int, ...]] = []
 
-    def __call__(self, images: np.ndarray) -> np.ndarray:
+    def __call__(self, images: np.ndarray, min_score: float = 0.0) -> np.ndarray:
         assert images.dtype == np.uint8
         self.shapes.append(images.shape)
         decoded = np.zeros((len(images), 4 + self.num_classes, 5), np.float32)

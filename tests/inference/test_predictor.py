@@ -242,7 +242,7 @@ def test_boxes_come_back_to_the_original_image() -> None:
     """A box that fills the canvas fills the image, whatever its shape."""
 
     class Filling(StubRuntime):
-        def __call__(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        def __call__(self, images: npt.NDArray[np.uint8], min_score: float = 0.0) -> npt.NDArray[np.float32]:
             height, width = images.shape[1:3]
             return np.array([[[width / 2], [height / 2], [width], [height], [0.9], [0], [0]]], np.float32)
 

@@ -50,6 +50,21 @@ def test_equals_the_model(model: Detector, count: int) -> None:
     np.testing.assert_allclose(found[:, 4:], wanted[:, 4:], atol=1e-5)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.002, 0.05, 0.6])
+def test_boxes_may_be_left_out_where_scores_are_low(model: Detector, share: float) -> None:
+    images = canvases(3)
+    wanted = expected(model, images)
+    best = wanted[:, 4:].max(axis=1)
+    threshold = float(np.quantile(best, 1 - share))
+    found = TorchRuntime(model)(images, threshold)
+    np.testing.assert_allclose(found[:, 4:], wanted[:, 4:], atol=1e-5)
+    for image in range(len(images)):
+        shown = best[image] > threshold + 1e-5
+        np.testing.assert_allclose(found[image, :4, shown], wanted[image, :4, shown], atol=2e-3)
+        hidden = best[image] < threshold - 1e-5
+        assert not found[image, :4, hidden].any()
+
+
 def test_plain_layers_serve_where_the_fused_operator_is_absent(
     model: Detector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,7 +141,7 @@ class Fixed:
     def __init__(self, precision: str, answer: npt.NDArray[np.float32]) -> None:
         self.precision, self.answer, self.calls = precision, answer, 0
 
-    def __call__(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def __call__(self, images: npt.NDArray[np.uint8], min_score: float = 0.0) -> npt.NDArray[np.float32]:
         self.calls += 1
         return self.answer
 

@@ -136,7 +136,7 @@ class _Call:
             failed = (one for one in batch if isinstance(one, Failed))
             return [Result.failed(one.item.name, self.names, str(one.error), one.item.frame) for one in failed]
         started = time.perf_counter()
-        decoded = self.runtime(np.stack([one.canvas for one in placed]))
+        decoded = self.runtime(np.stack([one.canvas for one in placed]), self.options.conf)
         milliseconds = _since(started) / len(placed)
         return [self.finish(one, dense, milliseconds) for one, dense in zip(placed, decoded, strict=True)]
 

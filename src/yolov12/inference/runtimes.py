@@ -6,6 +6,7 @@ no state between calls, except that `AutoPrecision` remembers its one decision; 
 
 from __future__ import annotations
 
+import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
@@ -17,9 +18,10 @@ from numpy.typing import NDArray
 
 from yolov12.errors import ConfigError, SetupError
 from yolov12.inference import cpu_convolution
+from yolov12.inference.lazy_boxes import LazyBoxes
 from yolov12.inference.memory import keep_freed_memory
 from yolov12.models.detector import Detector, fuse
-from yolov12.models.heads.detect import decode
+from yolov12.models.heads.detect import DetectHead, decode
 
 DTYPES: Final[dict[str, torch.dtype]] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 HEAD: Final = "detect"
@@ -34,7 +36,8 @@ class Runtime(Protocol):
     """Runs a detector.
 
     Called with uint8 BGR canvases (B, H, W, 3), sides multiples of 32, it returns float32 (B, 4 + C, A): cx, cy, w, h
-    in canvas pixels, then scores in 0..1.
+    in canvas pixels, then scores in 0..1. Who needs no box of an anchor whose scores are all at most `min_score` says
+    so: the runtime may leave those boxes at zero.
     """
 
     @property
@@ -45,7 +48,7 @@ class Runtime(Protocol):
     def precision(self) -> str:
         """The arithmetic in use: 'fp32', 'bf16' or 'fp16'."""
 
-    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def __call__(self, images: NDArray[np.uint8], min_score: float = 0.0) -> NDArray[np.float32]:
         """Decoded output of a batch."""
 
 
@@ -53,8 +56,8 @@ class TorchRuntime:
     """A model in plain torch. `model` is copied, so that training it further does not show here.
 
     On the CPU each image of a batch runs by itself, so that its result does not depend on its neighbours, and several
-    run side by side, each on its share of the threads: nothing waits between layers, which makes two cores about a
-    third faster than both on one image after another.
+    run side by side, each on its share of the threads, so that nothing waits between layers. Where the caller sets a
+    `min_score`, boxes are computed only where they are wanted (see `lazy_boxes`).
     """
 
     def __init__(self, model: Detector, device: str | torch.device = "cpu", precision: str = "fp32") -> None:
@@ -65,38 +68,48 @@ class TorchRuntime:
             raise SetupError("--precision fp16 needs a GPU: use --precision fp32, or bf16 on processors that have it")
         self.name, self.precision = "torch", precision
         self._dtype = DTYPES[precision]
-        self._strides = model.config.strides
         self._model = fuse(model).to(self.device, self._dtype)
+        head = self._model.heads[HEAD]
+        if not isinstance(head, DetectHead):
+            raise TypeError(f"expected a detection head, got {type(head).__name__}")
+        self._head = head
+        self._lazy: LazyBoxes | None = None
         for weight in self._model.parameters():
             if weight.ndim == 4:
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         if self.device.type == "cpu":
             keep_freed_memory()
+            self._lazy = LazyBoxes(self._head)
             native = precision == "fp32" or native_half(self.device) is self._dtype
             if native and cpu_convolution.available():
                 cpu_convolution.fuse_activations(self._model)
         self._lanes: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
 
-    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def __call__(self, images: NDArray[np.uint8], min_score: float = 0.0) -> NDArray[np.float32]:
         """Decoded output (B, 4 + C, A) of canvases (B, H, W, 3)."""
-        if len(images) < 2 or self.device.type != "cpu":
-            return self._run(images)
+        if len(images) < 2 or self._lazy is None:
+            return self._run(images, min_score)
         singles, threads = np.split(images, len(images)), torch.get_num_threads()
         if threads < 2:
-            return np.concatenate([self._run(image) for image in singles])
+            return np.concatenate([self._run(image, min_score) for image in singles])
         with self._lock:
             self._lanes = self._lanes or _open_lanes(threads)
-        return np.concatenate(list(self._lanes.map(self._run, singles)))
+        return np.concatenate(list(self._lanes.map(self._run, singles, itertools.repeat(min_score))))
 
-    def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _run(self, images: NDArray[np.uint8], min_score: float) -> NDArray[np.float32]:
         flat = np.ascontiguousarray(images).reshape(-1, images.shape[2], 3)  # (B * H, W, 3)
         rgb = cv2.cvtColor(flat, cv2.COLOR_BGR2RGB).reshape(images.shape)
         with torch.inference_mode():
             # (B, H, W, 3) -> (B, 3, H, W): the permuted view already is channels_last.
             features = torch.from_numpy(rgb).to(self.device).permute(0, 3, 1, 2).to(self._dtype).div_(255)
-            decoded: NDArray[np.float32] = decode(self._model(features)[HEAD], self._strides).cpu().numpy()
-        return decoded
+            levels = self._model.neck(self._model.backbone(features))
+            if self._lazy is not None and min_score > 0:
+                decoded = self._lazy.decode(levels, min_score)
+            else:
+                decoded = decode(self._head(levels), self._head.strides)
+            output: NDArray[np.float32] = decoded.cpu().numpy()
+        return output
 
 
 def _open_lanes(threads: int) -> ThreadPoolExecutor:
@@ -130,7 +143,7 @@ class AutoPrecision:
         """The arithmetic in use."""
         return (self._chosen or self._reference).precision
 
-    def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def __call__(self, images: NDArray[np.uint8], min_score: float = 0.0) -> NDArray[np.float32]:
         """Decoded output; the first call also decides, and others wait for it."""
         with self._lock:
             if self._chosen is None:
@@ -138,7 +151,7 @@ class AutoPrecision:
                 agrees = within_tolerance(expected, found)
                 self._chosen = self._candidate if agrees else self._reference
                 return found if agrees else expected
-        return self._chosen(images)
+        return self._chosen(images, min_score)
 
 
 def within_tolerance(expected: NDArray[np.float32], found: NDArray[np.float32]) -> bool:

@@ -1,0 +1,78 @@
+"""Boxes at chosen cells equal those of the whole map, wherever the cells lie and however many they are."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from model_factory import tiny_file
+from yolov12.inference import lazy_boxes
+from yolov12.inference.lazy_boxes import LazyBoxes
+from yolov12.models.detector import build_model, fuse
+from yolov12.models.heads.detect import DetectHead, decode
+
+
+@pytest.fixture(scope="module")
+def head() -> DetectHead:
+    file = tiny_file()
+    model = build_model(file.config, seed=0)
+    model.load_state_dict(file.state)
+    found = fuse(model).heads["detect"]
+    assert isinstance(found, DetectHead)
+    return found
+
+
+def maps(head: DetectHead, height: int, width: int, seed: int) -> list[Tensor]:
+    """Features of an image of `height` x `width` strides of 32."""
+    generator = torch.Generator().manual_seed(seed)
+    channels = [next(branch.parameters()).shape[1] for branch in head.box_branches]
+    sides = [32 // stride for stride in head.strides]
+    return [
+        torch.randn(1, count, height * side, width * side, generator=generator).to(memory_format=torch.channels_last)
+        for count, side in zip(channels, sides, strict=True)
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 99), st.floats(0, 1))
+def test_equals_the_whole_map(head: DetectHead, height: int, width: int, seed: int, rank: float) -> None:
+    features = maps(head, height, width, seed)
+    with torch.inference_mode():
+        dense = decode(head(tuple(features)), head.strides)
+        best = dense[0, 4:].amax(0)
+        threshold = float(best.sort().values[int(rank * (len(best) - 1))])  # from all cells but one to none
+        found = LazyBoxes(head).decode(features, threshold)
+    shown = best > threshold
+    torch.testing.assert_close(found[0, 4:], dense[0, 4:])
+    torch.testing.assert_close(found[0, :4, shown], dense[0, :4, shown], atol=2e-3, rtol=1e-5)
+    assert not found[0, :4, ~shown].any()
+
+
+def test_few_cells_do_not_run_the_convolutions(head: DetectHead, monkeypatch: pytest.MonkeyPatch) -> None:
+    features = maps(head, 4, 4, seed=0)
+    with torch.inference_mode():
+        best = decode(head(tuple(features)), head.strides)[0, 4:].amax(0)
+        runs: list[nn.Module] = []
+        hooks = [branch.register_forward_hook(lambda branch, *_: runs.append(branch)) for branch in head.box_branches]
+        LazyBoxes(head).decode(features, float(best.max()))
+        assert runs == []
+        monkeypatch.setattr(lazy_boxes, "DENSE_SHARE", 0.0)
+        LazyBoxes(head).decode(features, 0.0)
+        assert runs == list(head.box_branches)
+    for hook in hooks:
+        hook.remove()
+
+
+def test_a_score_that_is_not_a_number_hides_nothing(head: DetectHead) -> None:
+    features = maps(head, 1, 1, seed=0)
+    with torch.inference_mode():
+        dense = decode(head(tuple(features)), head.strides)
+        features[0][0, :, 0, 0] = float("nan")
+        found = LazyBoxes(head).decode(features, 0.999)
+    assert found[0, 4:, 0].isnan().all()
+    assert found[0, :4, 0].isnan().any()
+    assert not found[0, :4, -1].any()
+    assert dense.shape == found.shape
