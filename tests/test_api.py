@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -26,7 +28,7 @@ from stub_runtime import StubRuntime
 from yolov12 import YOLO, Result, api
 from yolov12.checkpoint import read_model_file
 from yolov12.engine.trainer import Trainer
-from yolov12.errors import CheckpointError, ConfigError, Interrupted, SetupError, SourceError, UserError
+from yolov12.errors import CheckpointError, ConfigError, Interrupted, ResourceError, SetupError, SourceError, UserError
 from yolov12.folders import cache_folder
 
 EXACT: dict[str, Any] = {"imgsz": 64, "precision": "fp32", "device": "cpu", "verbose": False}
@@ -565,6 +567,16 @@ def test_a_run_stopped_in_its_first_epoch_resumes_by_its_file(
     straight = YOLO(model_path)
     straight.train(**{**options, "name": "straight"})
     assert same(dict(resumed.model.state_dict()), dict(straight.model.state_dict()))
+
+
+def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(
+    model_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**6))
+    with pytest.raises(ResourceError, match=r"--project small: 1 MB are free, but this run's .* take \d+ MB") as caught:
+        YOLO(model_path).train(data=data, project="small", **TRAIN)
+    assert caught.value.exit_code == 4
+    assert not Path("small").exists()
 
 
 # ---- the guide -------------------------------------------------------------------------------------------------------

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from yolov12.atomic import write_atomic
-from yolov12.errors import ConfigError
+from yolov12.errors import ConfigError, ResourceError
 
 CACHE_VARIABLE = "YOLOV12_CACHE"
 
@@ -22,12 +23,28 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "yolov12"
 
 
+def run_parent(task: str, project: str) -> Path:
+    """The folder that holds the runs of a task."""
+    return Path(project) if project else Path("runs") / task
+
+
+def require_space(folder: Path, needed: int) -> None:
+    """Raise ResourceError unless the disk that `folder` is or will be on has `needed` bytes left."""
+    existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(existing).free
+    if free < needed:
+        raise ResourceError(
+            f"--project {folder}: {free / 1e6:.0f} MB are free, but this run's weights and states take "
+            f"{needed / 1e6:.0f} MB; free some space or choose another disk"
+        )
+
+
 def new_run_folder(task: str, project: str, name: str, *, exist_ok: bool) -> Path:
     """Create and return the run's folder; raises ConfigError when it cannot be written.
 
     The number is claimed by creating the folder, so two runs that start together never share one.
     """
-    parent = Path(project) if project else Path("runs") / task
+    parent = run_parent(task, project)
     if Path(name).name != name or name in ("", ".", ".."):
         raise ConfigError(f"--name {name!r}: must be a plain folder name; say where with --project")
     candidates = (parent / (name if number == 1 else f"{name}{number}") for number in itertools.count(1))

@@ -23,7 +23,7 @@ from yolov12.data.index import ImageIndex, shared_images
 from yolov12.engine.trainer import Trainer, TrainJob
 from yolov12.engine.training_state import read_run
 from yolov12.errors import ConfigError
-from yolov12.folders import new_run_folder, write_json
+from yolov12.folders import new_run_folder, require_space, run_parent, write_json
 from yolov12.inference.device import resolve_device
 from yolov12.models.detector import Detector, build_model
 
@@ -49,6 +49,7 @@ def start_training(
     train, val = load_splits(config, say)
     names = dict(enumerate(train.names))
     model = starting_model(with_num_classes(architecture, len(names)), names, start, config.seed)
+    require_space(run_parent(model.config.task, config.project), disk_bytes(model))
     folder = new_run_folder(model.config.task, config.project, config.name, exist_ok=config.exist_ok)
     run = {
         "options": resolved.to_dict(),
@@ -123,6 +124,15 @@ def starting_model(config: ModelConfig, names: dict[int, str], start: ModelFile 
         model.load_state_dict(state)
         print(report.summary(), file=sys.stderr)
     return model
+
+
+def disk_bytes(model: Detector) -> int:
+    """What a run keeps on the disk at most: two states and one being written, two weight files and one being written.
+
+    A state holds the weights, their average, two moments of the optimizer and, within an accumulation, gradients.
+    """
+    weights: int = sum(tensor.nbytes for tensor in model.state_dict().values())
+    return 3 * 5 * weights + 3 * weights
 
 
 def fingerprint(index: ImageIndex) -> str:

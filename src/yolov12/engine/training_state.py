@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from yolov12.checkpoint.native import read_tensors, write_tensors
 from yolov12.engine.ema import WeightAverage
-from yolov12.errors import CheckpointError
+from yolov12.errors import CheckpointError, ResourceError
 
 STATE_FILE = "last.state.safetensors"
 PREVIOUS_FILE = "last.prev.state.safetensors"
@@ -71,7 +71,7 @@ class TrainingState:
 
 
 def save_state(folder: Path, parts: Parts, progress: Progress, run: Mapping[str, Any]) -> None:
-    """Write the state into `folder` atomically; raises ResourceError when the disk is full (the old file stays)."""
+    """Write the state into `folder` atomically; raises ResourceError when the disk is full (the old files stay)."""
     tensors = {f"model.{name}": value for name, value in parts.model.state_dict().items()}
     tensors |= {f"average.{name}": value for name, value in parts.average.model.state_dict().items()}
     for index, slots in parts.optimizer.state_dict()["state"].items():
@@ -85,7 +85,11 @@ def save_state(folder: Path, parts: Parts, progress: Progress, run: Mapping[str,
     }
     target, previous = folder / STATE_FILE, folder / PREVIOUS_FILE
     fresh = folder / f".{STATE_FILE}.new.tmp"
-    write_tensors(fresh, tensors, header)
+    try:
+        write_tensors(fresh, tensors, header)
+    except ResourceError as error:
+        kept = "the state before is kept; free some space and resume" if target.exists() else "nothing was written"
+        raise ResourceError(f"{target}: the disk is full; {kept}") from error
     if target.exists():
         os.replace(target, previous)
     os.replace(fresh, target)
