@@ -572,7 +572,7 @@ def test_a_run_stopped_in_its_first_epoch_resumes_by_its_file(
 def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(
     model_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**6))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=10**9, free=10**6))
     with pytest.raises(ResourceError, match=r"--project small: 1 MB are free, but this run's .* take \d+ MB") as caught:
         YOLO(model_path).train(data=data, project="small", **TRAIN)
     assert caught.value.exit_code == 4

@@ -31,10 +31,10 @@ def run_parent(task: str, project: str) -> Path:
 def require_space(folder: Path, needed: int) -> None:
     """Raise ResourceError unless the disk that `folder` is or will be on has `needed` bytes left."""
     existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
-    free = shutil.disk_usage(existing).free
-    if free < needed:
+    disk = shutil.disk_usage(existing)
+    if disk.total and disk.free < needed:  # what is no disk has no size either; creating the folder says what is wrong
         raise ResourceError(
-            f"--project {folder}: {free / 1e6:.0f} MB are free, but this run's weights and states take "
+            f"--project {folder}: {disk.free / 1e6:.0f} MB are free, but this run's weights and states take "
             f"{needed / 1e6:.0f} MB; free some space or choose another disk"
         )
 
