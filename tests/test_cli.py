@@ -19,11 +19,14 @@ import cv2
 import pytest
 import torch
 
+import yolov12
 from model_factory import official_state, save_network, tiny_file
-from scene_factory import write_data, write_model, write_pictures
+from scene_factory import eager_file, write_data, write_model, write_pictures
 from yolov12 import __version__, cli
 from yolov12.checkpoint import read_model_file
 from yolov12.cli import main
+from yolov12.folders import cache_folder
+from yolov12.grammar import build_parser, gather_sources
 
 TRAIN = (
     "--epochs", "1", "--imgsz", "64", "--batch", "3", "--workers", "0", "--optimizer", "AdamW", "--no-plots",
@@ -212,10 +215,33 @@ def test_sources_may_stand_anywhere(run: Run, model: Path, pictures: list[Path])
         (*common, "--imgsz", 64, first, second, third),
         (first, "--imgsz", 64, 96, second, *common, third),
         ("--imgsz", 64, *common, first, second, third),
+        (*common, "--imgsz", 64, "--classes", 0, 1, first, second, third),
+        (*common, "--imgsz", 64, "--classes", "b", first, second, third),
+        (first, "--classes", "a", 2, second, "--imgsz", 64, third, *common),
     ):
         done = run("predict", *words)
         assert done.code == 0, done.err
         assert sorted(json.loads(line)["path"] for line in done.out.splitlines()) == expected
+
+
+@pytest.mark.parametrize(
+    ("after", "classes", "sources"),
+    [
+        ("0 1 img.jpg", ["0", "1"], ["img.jpg"]),
+        ("cat gone/img dog 1", ["cat"], ["gone/img", "dog", "1"]),
+        ("cat https://example.com/x", ["cat"], ["https://example.com/x"]),
+        ("cat *.png", ["cat"], ["*.png"]),
+        ("cat No.5 St.Bernard dog", ["cat", "No.5", "St.Bernard", "dog"], []),
+        ("cat here", ["cat"], ["here"]),  # a folder that exists
+        ("here 0", ["here", "0"], []),  # the first is a class, and a number is
+    ],
+)
+def test_where_classes_end(run: Run, after: str, classes: list[str], sources: list[str]) -> None:
+    for folder in ("here", "0"):
+        Path(folder).mkdir()
+    known, unknown = build_parser().parse_known_args(["predict", "--classes", *after.split()])
+    gather_sources(known, unknown)
+    assert (known.classes, known.source) == (classes, sources)
 
 
 def test_options_reach_the_prediction(run: Run, model: Path, pictures: list[Path]) -> None:
@@ -231,6 +257,55 @@ def test_options_reach_the_prediction(run: Run, model: Path, pictures: list[Path
     assert found("--imgsz", 64, 96) != everything
     assert found("--imgsz", 128, "--no-rect") != found("--imgsz", 128)
     assert found("--imgsz", 64, "--conf", 1) == []
+
+
+def test_without_a_size_that_of_the_training_is_used(run: Run, data: Path, pictures: list[Path]) -> None:
+    """Also of a foreign file; a header that names nonsense names none."""
+    theirs = save_network(Path("theirs.pt"), eager_file(("even", "odd")), train_args={"imgsz": 96})
+    odd = save_network(Path("odd.pt"), eager_file(("even", "odd")), train_args={"imgsz": -1})
+
+    def found(model: Path, *words: object) -> tuple[Any, str]:
+        done = run("predict", pictures[0], "--model", model, "--precision", "fp32", "--json", *words)
+        return json.loads(done.out)["detections"], done.err
+
+    assert found(theirs) == found(theirs, "--imgsz", 96) == (found(theirs)[0], "")
+    assert found(theirs)[0] != found(odd)[0]
+    assert found(odd) == found(odd, "--imgsz", 640)
+    said = "imgsz 96: the size this model was trained at"
+    for words in (("predict", pictures[0]), ("val", "--data", data, "--no-plots")):
+        assert run(*words, "--model", theirs).err.splitlines().count(said) == 1
+        assert "imgsz" not in run(*words, "--model", theirs, "--imgsz", 96).err
+        assert "imgsz" not in run(*words, "--model", theirs, "--no-verbose").err
+        assert "imgsz" not in run(*words, "--model", odd).err
+
+
+def test_an_embedded_model_sees_its_own_size(run: Run) -> None:
+    """The file of the package was trained at 320; its samples are found the same with and without saying so."""
+    samples = Path(yolov12.__file__).parent / "assets" / "samples"
+    lines = [run("predict", samples, *words).out.splitlines() for words in ((), ("--imgsz", 320), ("--imgsz", 640))]
+    default, trained, other = ([line.rsplit(", ", 1)[0] for line in one] for one in lines)
+    assert default == trained != other
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "ascii:strict"])
+def test_what_a_terminal_cannot_say_is_escaped(
+    model: Path, pictures: list[Path], tmp_path: Path, encoding: str
+) -> None:
+    folder = tmp_path / "피é😀"
+    folder.mkdir()
+    shutil.copy(pictures[0], folder / "a.png")
+    (folder / "b.png").write_text("no image")
+    source = str(Path(yolov12.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": source, "PYTHONIOENCODING": encoding, "OMP_NUM_THREADS": "1"}
+    for words in ((), ("--json",)):
+        command = [sys.executable, "-m", "yolov12", "predict", folder, "--model", model, "--imgsz", "64", *words]
+        done = subprocess.run(command, capture_output=True, env=environment, cwd=tmp_path, check=False)
+        assert done.returncode == 1, done.stderr
+        out = done.stdout.decode("ascii").splitlines()
+        if words:
+            assert [json.loads(line)["path"] for line in out] == [str(folder / name) for name in ("a.png", "b.png")]
+        else:
+            assert out[0].startswith(f"{tmp_path}/\\ud53c\\xe9\\U0001f600/a.png: 64x48")
 
 
 def test_saving(run: Run, model: Path, pictures: list[Path]) -> None:
@@ -262,6 +337,9 @@ def test_the_first_command(run: Run) -> None:
         ("predict EMPTY --model MODEL", "no images or videos there"),
         ("predict PICTURE --model gone.pt", "gone.pt: neither a file nor a model name"),
         ("predict PICTURE --model PICTURE", "a PNG image, not a model file"),
+        ("predict PICTURE --model EMPTY", "is a folder, not a model file"),
+        ("predict PICTURE --model .", ".: is a folder, not a model file"),
+        ("predict PICTURE --model yolov12n-bcd", "Did you mean 'yolov12n-bccd'?"),
         ("predict PICTURE --model yolov12n-seg", "task segment is not available yet"),
         ("predict PICTURE --model yolov12x --layout v2", "layout 'v2': choose from turbo, v1.0"),
         ("predict PICTURE --model MODEL --layout v1.0", "holds a turbo model"),
@@ -272,13 +350,26 @@ def test_the_first_command(run: Run) -> None:
         ("predict sorce=a.jpg", "Did you mean 'source'?"),
         ("predict model=best.pt source=a.jpg", "Write: --model best.pt"),
         ("predict imgs=320", "Did you mean '--imgsz'?"),
+        ("predict --source x.jpg", "'--source' is not understood. Write: yolov12 predict x.jpg"),
+        ("predict --model MODEL --source=x.jpg", "Write: yolov12 predict x.jpg"),
+        ("predict --source", "Write: yolov12 predict SOURCE"),
+        ("convert --input a.pt --output b.pt", "Write: yolov12 convert INPUT OUTPUT"),
+        # a switch takes no value
+        ("train --data x.yaml --amp false", "--amp false: takes no value. Write: --no-amp"),
+        ("train --data x.yaml --plots=False", "--plots False: takes no value. Write: --no-plots"),
+        ("train --data x.yaml --cos-lr True", "Write: --cos-lr"),
+        ("train --data x.yaml --no-amp no", "--no-amp no: takes no value. Write: --amp"),
+        ("train --data x.yaml amp=False", "Write: --no-amp"),
+        ("predict PICTURE --save false", "--save false: takes no value. Write: --no-save"),
+        ("predict PICTURE --save_txt=yes", "Write: --save_txt"),
+        ("predict PICTURE save=True", "Write: --save"),
         ("train data=coco.yaml", "Write: --data coco.yaml"),
         ("val dat=coco.yaml --model MODEL", "Did you mean '--data'?"),
         ("predict PICTURE --imgz 64", "'--imgz' is not understood. Did you mean '--imgsz'?"),
         ("predict --imgz=64", "'--imgz=64' is not understood. Did you mean '--imgsz'?"),
         ("train --epoch 3", "Did you mean '--epochs'?"),
         ("train --data x.yaml --lr 0.1", "Did you mean '--lr"),
-        ("predikt a.jpg", "invalid choice: 'predikt'"),
+        ("predic a.jpg", "'predic' is not a command. Did you mean 'predict'? Commands: predict, train, val, info"),
         ("--imgsz 320", "'320'"),
         ("--help-me", "Did you mean '--help'?"),
         ("val", "required: --model"),
@@ -308,8 +399,9 @@ def test_the_first_command(run: Run) -> None:
         ("info gone.pt", "gone.pt: neither a file nor a model name"),
         ("info yolov12n --imgsz 100", "multiples of 32; the nearest is 96x96"),
         ("info yolov12n --imgsz big", "invalid int value: 'big'"),
-        ("convert gone.pt out.safetensors", "gone.pt: no such file"),
+        ("convert gone.pt out.safetensors", "gone.pt: neither a file nor a model name"),
         ("convert MODEL out.onnx", "must end in .safetensors or .pt"),
+        ("convert yolov12x out.onnx", "must end in .safetensors or .pt"),
     ],
 )
 def test_refused_in_one_line_with_exit_code_2(
@@ -330,6 +422,7 @@ def test_refused_in_one_line_with_exit_code_2(
         ("--device cuda:99", "CUDA devices visible to torch; use --device cpu"),
         ("--device 99", "use --device cpu"),
         ("--model yolov12x --offline", "yolov12x: not downloaded yet"),
+        ("--offline https://example.com/a.jpg", "https://example.com/a.jpg: is not fetched in an offline run"),
     ],
 )
 def test_what_the_machine_lacks_is_exit_code_3(
@@ -338,6 +431,25 @@ def test_what_the_machine_lacks_is_exit_code_3(
     done = run("predict", pictures[0], "--model", model, *words.split())
     assert done.code == 3
     assert message in done.error
+
+
+@pytest.mark.parametrize("verb", [("predict", "a.jpg", "--model"), ("train", "--model"), ("info",), ("convert",)])
+def test_an_empty_model_name(run: Run, verb: tuple[str, ...]) -> None:
+    done = run(*verb, "", *(["out.pt"] if verb == ("convert",) else []))
+    assert done.code == 2
+    assert "the model's name is empty" in done.error
+
+
+def test_the_environment_says_offline(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YOLOV12_OFFLINE", "1")
+    done = run("predict", "a.jpg", "https://example.com/a.jpg", "--model", model, "--json")
+    assert (done.code, done.out) == (3, "")
+    assert "is not fetched in an offline run" in done.error
+
+
+def test_a_file_may_be_called_like_a_truth_value(run: Run, model: Path, pictures: list[Path]) -> None:
+    shutil.copy(pictures[0], "on")
+    assert run("predict", "--model", model, "--no-save", "on", "--imgsz", 64).code == 0
 
 
 def test_a_window_that_cannot_open_says_what_to_install(
@@ -421,6 +533,10 @@ def test_help_and_version(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
         (["--help"], "find objects in images"),
         (["predict", "--help"], "--imgsz IMGSZ"),
         (["train", "--help"], "--epochs EPOCHS"),
+        (["train", "--help"], "--plots, --no-plots"),
+        (["train", "--help"], "--cos-lr, --no-cos-lr, --cos_lr, --no-cos_lr"),
+        (["predict", "--help"], "--rect, --no-rect"),
+        (["predict", "--help"], "--classes takes the word that"),
     ):
         with pytest.raises(SystemExit) as stopped:
             main(words)
@@ -526,6 +642,33 @@ def test_convert_there_and_back(run: Run, layout: str) -> None:
     assert all(torch.equal(again.state[name], ours.state[name]) for name in ours.state)
 
 
+def test_convert_by_name(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An embedded model, a cached one of the layout that is named, and a missing `.pt` beside our file."""
+    assert run("convert", "yolov12n-bccd", "bccd.safetensors").code == 0
+    assert read_model_file(Path("bccd.safetensors")).names == {0: "RBC", 1: "WBC", 2: "Platelets"}
+    cached = cache_folder() / "models" / "v1.0" / "yolov12l.pt"
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(official_state(tiny_file("v1.0")), cached)
+    done = run("convert", "yolov12l", "l.safetensors", "--layout", "v1.0", "--offline")
+    assert done.code == 0, done.err
+    assert read_model_file(Path("l.safetensors")).metadata["licence"] == "AGPL-3.0"
+    assert run("convert", "yolov12l", "l2.safetensors", "--offline").code == 3
+    assert "using l.safetensors" in run("convert", "l.pt", "plain.pt").err
+    assert left_behind() == ["bccd.safetensors", "l.safetensors", "plain.pt"]
+
+
+def test_a_conversion_keeps_its_input(run: Run) -> None:
+    save_network(Path("theirs.pt"), tiny_file(names=("cat", "dog")))
+    Path("link.pt").symlink_to("theirs.pt")
+    before = Path("theirs.pt").read_bytes()
+    for words in (("theirs.pt", "theirs.pt"), ("theirs.pt", "./link.pt"), ("link.pt", Path.cwd() / "theirs.pt")):
+        done = run("convert", *words)
+        assert done.code == 2
+        assert "is the file to convert, which would be lost; name another file" in done.error
+    assert Path("theirs.pt").read_bytes() == before
+    assert Path("link.pt").is_symlink()
+
+
 def test_a_failed_conversion_leaves_no_file(run: Run, model: Path) -> None:
     Path("cut.safetensors").write_bytes(model.read_bytes()[:-100])
     Path("old.pt").write_text("precious")
@@ -626,5 +769,5 @@ def test_skipping_bad_labels_is_counted_and_shows_in_the_exit_code(
 def test_other_classes_than_the_models(run: Run, model: Path, data: Path) -> None:
     done = run("val", "--data", data, "--model", model, *VAL)
     assert done.code == 2
-    assert "2 classes, but the model has 3: a, b, c" in done.error
+    assert "the data set has 2 classes, the model knows 3: a, b, c" in done.error
     assert left_behind() == []

@@ -110,6 +110,20 @@ def test_offline_lists_what_works_without_a_network(
     assert network.asked == []
 
 
+def test_what_the_caller_says_comes_before_the_environment(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(hub.OFFLINE_VARIABLE, "1")
+    assert hub.resolve_model("yolov12n", offline=False).is_file()
+    url = "https://example.org/a.jpg"
+    hub.check_online(url, False)
+    for source in (url, ["a.jpg", url], ("a.jpg", [url])):
+        with pytest.raises(SetupError, match=r"a\.jpg: is not fetched in an offline run"):
+            hub.check_online(source, None)
+    for source in ("a.jpg", 0, ["a.jpg", 0], object()):
+        hub.check_online(source, True)
+    monkeypatch.delenv(hub.OFFLINE_VARIABLE)
+    hub.check_online(url, None)
+
+
 def test_a_failed_download_leaves_nothing_that_counts(network: Network, tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="404"):
         hub.resolve_model("yolov12x")
@@ -149,6 +163,11 @@ def test_embedded_models_need_no_network(
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
+        ("", CheckpointError, "name is empty"),
+        (".", CheckpointError, r"\.: is a folder"),
+        ("..", CheckpointError, r"\.\.: is a folder"),
+        ("a\0b", CheckpointError, "neither a file nor a model name"),
+        ("a" * 5000, CheckpointError, "neither a file nor a model name"),
         ("runs/best.pt", CheckpointError, "runs/best.pt: no such file"),
         ("missing.safetensors", CheckpointError, "missing.safetensors: no such file"),
         ("https://example.org/a.pt", CheckpointError, "a URL is not a model argument"),
@@ -159,8 +178,11 @@ def test_embedded_models_need_no_network(
         ("bccd", CheckpointError, "neither a file nor a model name"),
         ("yolov12n-seg", ConfigError, "segment"),
         ("yolov12n-seg.pt", ConfigError, "segment"),
-        ("yolo11n", ConfigError, "yolov11"),
-        ("yolov8n.pt", ConfigError, "yolov8"),
+        ("yolov12n-bcd", CheckpointError, r"Did you mean 'yolov12n-bccd'\? Names: yolov12n-bccd, yolov12n, "),
+        ("yolo12n-bcd.pt", CheckpointError, "Did you mean 'yolov12n-bccd'"),
+        ("yolov12nn", CheckpointError, "Did you mean 'yolov12n'"),
+        ("yolo11n", ConfigError, "only the weights of yolov12 are downloaded; .* or yolo11n.yaml for fresh weights"),
+        ("yolov8n.pt", ConfigError, "only the weights of yolov12 are downloaded"),
         ("yolov12z", ConfigError, "z"),
         ("yolov12", ConfigError, "scale"),
     ],

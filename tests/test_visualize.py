@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from yolov12.results import Boxes, Result
-from yolov12.visualize import draw, save_result
+from yolov12.visualize import save_result
 
 
 def result(path: str, frame: int | None = None) -> Result:
@@ -30,7 +30,3 @@ def test_equal_names_do_not_overwrite_each_other(tmp_path: Path) -> None:
     for path in ("a/x.jpg", "b/x.jpg", "c/x.png"):
         save_result(result(path), tmp_path, image=True, labels=False)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["x.jpg", "x_2.jpg", "x_3.jpg"]
-
-
-def test_draw_is_the_plot() -> None:
-    assert (draw(result("a.jpg")) == result("a.jpg").plot()).all()

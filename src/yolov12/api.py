@@ -2,7 +2,7 @@
 
 from yolov12 import YOLO
 model = YOLO("yolov12n-bccd")
-for result in model("images/"):
+for result in model("images/", imgsz=320):
     print(result.boxes.xyxy, result.boxes.conf)
 """
 
@@ -19,11 +19,12 @@ import torch
 from torch import Tensor
 
 from yolov12 import __version__
-from yolov12.checkpoint import ModelFile, convert, read_model_file, write_model_file
+from yolov12.checkpoint import ModelFile, read_model_file, write_model_file
+from yolov12.checkpoint.convert import check_target, write_converted
 from yolov12.config.model import ModelConfig
 from yolov12.config.options import PredictOptions, TrainOptions, ValOptions
-from yolov12.config.parse import resolve, round_up_to_stride
-from yolov12.config.run import PredictConfig, TrainConfig, ValConfig
+from yolov12.config.parse import report_rounding, resolve, storable
+from yolov12.config.run import PredictConfig, TrainConfig
 from yolov12.data.dataset import load_index
 from yolov12.data.index import ImageIndex
 from yolov12.data.letterbox import contract
@@ -31,12 +32,13 @@ from yolov12.engine.run import prepare_resume, start_training
 from yolov12.engine.trainer import BEST
 from yolov12.errors import CheckpointError, ConfigError, UserError
 from yolov12.evaluation.curves import draw_metrics
-from yolov12.evaluation.evaluator import evaluate
+from yolov12.evaluation.evaluator import evaluate, match_classes
 from yolov12.folders import new_run_folder, write_json
+from yolov12.hub import check_online
 from yolov12.inference.device import resolve_device
 from yolov12.inference.predictor import Predictor
 from yolov12.inference.runtimes import Runtime, torch_runtime
-from yolov12.loading import load_model
+from yolov12.loading import load_model, trained_size, val_config
 from yolov12.metrics import DetectionMetrics
 from yolov12.models.checkpoint_map import ours_to_official
 from yolov12.models.detector import Detector, build_model, check_size
@@ -53,8 +55,8 @@ class YOLO:
 
     `model`: a path, or an embedded or published name with or without `.pt`; `pretrained=False` (or a name that ends in
     `.yaml`) builds the named architecture with fresh weights. `layout` ("turbo", "v1.0") and `num_classes` apply to
-    names; for a file they must agree with it. Calls may come from many threads; only `train` and `to` change the
-    object.
+    names; for a file they must agree with it. `offline` says whether models and pictures may be downloaded; None: as
+    YOLOV12_OFFLINE says. Calls may come from many threads; only `train` and `to` change the object.
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class YOLO:
     ) -> None:
         self.device = torch.device("cpu")
         self._moved = False  # whether `to` has said where to run
+        self._noted = False  # whether `predict` has spoken of the size that the model was trained at
+        self._offline = offline
         self._runtimes: dict[tuple[str, str], Runtime] = {}
         self._lock = threading.Lock()
         file, self.path = load_model(
@@ -155,6 +159,7 @@ class YOLO:
         raises SourceError; inside a list or a folder it becomes a Result with `.error`.
         """
         config = resolve(PredictConfig, options).config
+        check_online(source, self._offline)
         if config.half:
             if config.precision not in ("auto", "fp16"):
                 raise ConfigError(f"--half and --precision {config.precision} contradict each other: leave one out")
@@ -162,7 +167,18 @@ class YOLO:
         config = dataclasses.replace(config, imgsz=report_rounding(config.imgsz))
         predictor = Predictor(self._runtime(config.device, config.precision), self.names)
         results = self._written(predictor.predict(source, config), config)
+        if config.verbose and "imgsz" not in options:
+            self._note_size(config)
         return results if config.stream else list(results)
+
+    def _note_size(self, config: PredictConfig) -> None:
+        """Say, once, that the model was trained at another size."""
+        size = trained_size(self.metadata)
+        with self._lock:
+            due = not self._noted and size not in (None, config.imgsz)
+            self._noted |= due
+        if due:
+            print(f"note: this model was trained at {size} pixels; imgsz={size} may find more", file=sys.stderr)
 
     def _written(self, results: Iterator[Result], config: PredictConfig) -> Iterator[Result]:
         """Pass results on; save and show them on the way where asked."""
@@ -191,9 +207,11 @@ class YOLO:
                     print(f"results: {folder}", file=sys.stderr)
 
     def val(self, **options: Unpack[ValOptions]) -> DetectionMetrics:
-        """COCO-exact metrics on a split of `data` (default: the data that the model was trained on)."""
-        config = resolve(ValConfig, options).config
-        config = dataclasses.replace(config, imgsz=report_rounding(config.imgsz), data=config.data or self._own_data())
+        """COCO-exact metrics on a split of `data`.
+
+        What is left out is as in the model's training: `imgsz`, and `data` with its `single_cls`.
+        """
+        config = val_config(options, self.metadata)
         index = load_index(
             config.data,
             config.split,
@@ -202,9 +220,8 @@ class YOLO:
             max_pixels=config.max_pixels,
         )
         say(index)
-        if len(index.names) != len(self.names) and not config.single_cls:
-            raise ConfigError(f"{config.data}: {len(index.names)} classes, but the model has {len(self.names)}: "
-                              f"{', '.join(self.names.values())}")  # fmt: skip
+        if not config.single_cls:
+            index = match_classes(index, self.names)
         folder = new_run_folder(self.task, config.project, config.name, exist_ok=config.exist_ok)
         metrics = evaluate(self._runtime(config.device, config.precision), index, config)
         metrics.save_dir = folder
@@ -223,12 +240,13 @@ class YOLO:
         new ones from `seed`. `resume=True` continues the run that this model's file belongs to, exactly where it
         stopped.
         """
+        given = storable(options)
         if self._moved:
-            options = {"device": str(self.device), **options}
-        if options.get("resume"):
-            trainer = prepare_resume(self.path, options, say)
+            given = {"device": str(self.device), **given}
+        if given.get("resume"):
+            trainer = prepare_resume(self.path, given, say)
         else:
-            resolved = resolve(TrainConfig, options)
+            resolved = resolve(TrainConfig, given)
             start = self._as_file() if resolved.config.pretrained and self.path is not None else None
             trainer = start_training(resolved, self.config, start, say)
         metrics = trainer.run()
@@ -242,13 +260,6 @@ class YOLO:
     def _as_file(self) -> ModelFile:
         return ModelFile(self.config, dict(self.model.state_dict()), self.names, self.metadata)
 
-    def _own_data(self) -> str:
-        training = self.metadata.get("training", {})
-        data = training.get("options", {}).get("data", {}).get("value", "")
-        if not data:
-            raise ConfigError("--data is missing: name the data set's YAML file")
-        return str(data)
-
     def _runtime(self, device: str, precision: str) -> Runtime:
         """The runtime for these options; built once, then shared by all calls."""
         where = self.device if device == "auto" and self._moved else resolve_device(device)
@@ -259,9 +270,12 @@ class YOLO:
             return self._runtimes[key]
 
 
-def convert_model(source: Path, target: Path) -> str:
-    """Convert a model file; returns one line that says what was written."""
-    file = convert(source, target)
+def convert_model(source: str | Path, target: Path, *, layout: str = "turbo", offline: bool | None = None) -> str:
+    """Convert a model, given as to `YOLO`; returns one line that says what was written."""
+    check_target(target)  # before anything is downloaded
+    file, path = load_model(source, pretrained=True, layout=layout, num_classes=None, offline=offline)
+    check_target(target, path)
+    write_converted(file, target)
     return f"{target}: {file.config.variant} {file.config.layout}, {file.config.task}, {len(file.names)} classes"
 
 
@@ -270,14 +284,6 @@ def sample_images() -> Path:
     if not SAMPLES.is_dir():
         raise CheckpointError(f"{SAMPLES}: this installation lacks the sample images")
     return SAMPLES
-
-
-def report_rounding(imgsz: int | tuple[int, int]) -> int | tuple[int, int]:
-    """`imgsz` rounded up to multiples of 32; says so when that changes it."""
-    rounded = round_up_to_stride(imgsz)
-    if rounded != imgsz:
-        print(f"imgsz {imgsz} rounded up to {rounded}: sides must be multiples of 32", file=sys.stderr)
-    return rounded
 
 
 def say(index: ImageIndex) -> None:

@@ -48,7 +48,7 @@ def write_atomic(path: Path, data: bytes | Callable[[BinaryIO], object]) -> None
 def remove_stale(folder: Path) -> int:
     """Delete the temporary files that killed writers left in `folder`; how many there were.
 
-    Only for a folder that no other process writes to at the same time (a run folder is locked by its run).
+    Only for a folder that no other process writes to at the same time.
     """
     stale = [path for path in folder.glob(f".*{_SUFFIX}") if path.is_file()]
     for path in stale:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from rich.progress import Progress, TaskID
 
 from yolov12.atomic import write_atomic
 from yolov12.config.model import LAYOUTS
-from yolov12.config.variants import SCALES, check_layout, parse_variant
+from yolov12.config.variants import SCALES, TASK_SUFFIXES, check_layout, parse_variant
 from yolov12.download import DownloadPolicy, download
 from yolov12.errors import CheckpointError, ConfigError, SetupError, UserError, did_you_mean, printable
 from yolov12.folders import CACHE_VARIABLE, cache_folder
@@ -31,6 +32,9 @@ ASSETS = Path(__file__).resolve().parent / "assets" / "models"
 MODEL_SUFFIXES = (".pt", ".safetensors")
 OFFLINE_VARIABLE = "YOLOV12_OFFLINE"
 
+PUBLISHED_FAMILY = "yolov12"
+ARCHITECTURE_NAME = re.compile(rf"yolov?\d+[a-z]?({'|'.join(TASK_SUFFIXES)})(\.pt)?")
+"""What has the form of an architecture's name: an error about it says which part there is not."""
 RELEASES = "https://github.com/sunsmarterjie/yolov12/releases/download"
 RELEASE_TAGS = {"turbo": "turbo", "v1.0": "v1.0"}
 PUBLISHED_LICENCE = "AGPL-3.0"
@@ -60,6 +64,8 @@ def resolve_model(name_or_path: str | Path, *, layout: str = "turbo", offline: b
     version does not have, SetupError when a download is needed but not possible.
     """
     text = str(name_or_path)
+    if not text:
+        raise CheckpointError("the model's name is empty: give a file or a name")
     if found := _existing(Path(name_or_path)):
         return found
     if (name := _embedded_name(text)) is not None:
@@ -67,7 +73,7 @@ def resolve_model(name_or_path: str | Path, *, layout: str = "turbo", offline: b
     published = _published(text, layout)
     if published.cached().is_file():
         return _verified(published)
-    if is_offline() if offline is None else offline:
+    if is_offline(offline):
         raise SetupError(
             f"{printable(text)}: not downloaded yet, and this is an offline run. "
             f"Embedded models: {', '.join(EMBEDDED_MODELS)}"
@@ -83,14 +89,28 @@ def embedded_path(name: str) -> Path:
     return path
 
 
-def is_offline() -> bool:
-    """Whether the environment forbids downloads."""
-    return os.environ.get(OFFLINE_VARIABLE, "").lower() in ("1", "true", "yes", "on")
+def is_offline(said: bool | None = None) -> bool:
+    """Whether nothing may be downloaded: as the caller said, else as the environment does."""
+    return os.environ.get(OFFLINE_VARIABLE, "").lower() in ("1", "true", "yes", "on") if said is None else said
+
+
+def check_online(source: object, offline: bool | None) -> None:
+    """Raise SetupError if `source`, or an element of a list, is a URL, and this is an offline run."""
+    for one in source if isinstance(source, list | tuple) else ():
+        check_online(one, offline)
+    if isinstance(source, str) and "://" in source and is_offline(offline):
+        raise SetupError(f"{printable(source)}: is not fetched in an offline run; give the path of a downloaded copy")
 
 
 def published_model(variant: str, layout: str) -> PublishedModel:
     """The release file of a variant such as `yolov12n`, in a layout."""
-    name, tag = f"{parse_variant(variant).name}.pt", RELEASE_TAGS[check_layout(layout)]
+    parsed = parse_variant(variant)
+    if parsed.family != PUBLISHED_FAMILY:
+        raise ConfigError(
+            f"{printable(variant)}: only the weights of {PUBLISHED_FAMILY} are downloaded; give the path of a "
+            f"checkpoint, or {parsed.name}.yaml for fresh weights"
+        )
+    name, tag = f"{parsed.name}.pt", RELEASE_TAGS[check_layout(layout)]
     return PublishedModel(name, tag, f"{RELEASES}/{tag}/{name}")
 
 
@@ -107,10 +127,9 @@ def describe_models() -> str:
 
 def _existing(path: Path) -> Path | None:
     """The path itself, or the `.safetensors` file where a `.pt` is asked for: runs write only the former."""
-    if path.is_file():
+    if os.path.isfile(path):  # unlike Path's, no error for a text that no path can be
         return path
-    ours = path.with_suffix(".safetensors")
-    if path.suffix == ".pt" and ours.is_file():
+    if path.suffix == ".pt" and os.path.isfile(ours := path.with_suffix(".safetensors")):
         print(f"{printable(path)} does not exist; using {printable(ours)}", file=sys.stderr)
         return ours
     return None
@@ -129,14 +148,14 @@ def _published(text: str, layout: str) -> PublishedModel:
     """The release that a name means; an error that says what kind of thing the text is not."""
     if "://" in text:
         raise CheckpointError(f"{printable(text)}: a URL is not a model argument; download the file and give its path")
-    if Path(text).is_dir():
+    if os.path.isdir(text):
         raise CheckpointError(f"{printable(text)}: is a folder, not a model file")
     if Path(text).name != text or text.endswith(".safetensors"):
         raise CheckpointError(f"{printable(text)}: no such file")
     try:
         return published_model(text, layout)
     except ConfigError:
-        if text.lower().startswith("yolo"):
+        if ARCHITECTURE_NAME.fullmatch(text):
             raise
         names = [*EMBEDDED_MODELS, *(f"yolov12{scale}" for scale in SCALES)]
         raise CheckpointError(

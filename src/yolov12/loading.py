@@ -1,15 +1,25 @@
-"""From what `YOLO(...)` is called with to a model in memory: a file, a name that resolves to one, or fresh weights."""
+"""From what `YOLO(...)` is called with to a model in memory: a file, a name that resolves to one, or fresh weights.
+
+Also what the header of a model file says about the training that the later calls fall back to.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import math
+import numbers
+import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from yolov12.checkpoint import ModelFile, fit_state, read_model_file
+from yolov12.config.model import ModelConfig
+from yolov12.config.parse import STRIDE, report_rounding, resolve
+from yolov12.config.run import ImageSize, PredictConfig, TrainConfig, ValConfig
 from yolov12.config.variants import check_layout, model_config, parse_variant, with_num_classes
-from yolov12.errors import ConfigError
+from yolov12.errors import CheckpointError, ConfigError
 from yolov12.hub import PUBLISHED_LICENCE, resolve_model
 from yolov12.models.detector import build_model
 
@@ -33,62 +43,77 @@ def load_model(
     Raises CheckpointError for what is neither a file nor a name, ConfigError for arguments that contradict the file,
     SetupError when a download is needed but not possible.
     """
-    text = str(model)
+    if not isinstance(model, str | os.PathLike):
+        raise CheckpointError(f"the model must be a path or a name, got {type(model).__name__}")
+    text, classes = str(model), class_count(num_classes)
     by_layers = text.endswith((".yaml", ".yml"))
-    if by_layers and Path(model).exists():
+    if by_layers and os.path.exists(text):
         raise ConfigError(
             f"{text}: a layer-list YAML is not read. Name a preset (yolov12n, yolov12s, yolov12m, yolov12l, "
             "yolov12x) or pass a model file"
         )
-    if num_classes is not None and not 1 <= num_classes <= MAX_CLASSES:
-        raise ConfigError(f"num_classes {num_classes}: must be between 1 and {MAX_CLASSES}")
     if by_layers or (not pretrained and names_architecture(text)):
-        return Loaded(fresh_model_file(text, layout, num_classes), None)
-    path = resolve_model(model, layout=layout, offline=offline or None)
+        config = model_config(text, layout, classes or DEFAULT_CLASSES)
+        return Loaded(fresh_model_file(config, number_names(config.num_classes)), None)
+    path = resolve_model(text, layout=layout, offline=offline)
     file = read_model_file(path)
     # A `.pt` may have resolved to the `.safetensors` beside it: that is a file, too, whatever it is called.
-    if is_model_name(text) and path != Path(model).with_suffix(".safetensors"):
-        file = with_classes(file, num_classes or len(file.names))
+    by_name = path not in (Path(text), Path(text).with_suffix(".safetensors"))
+    if layout != "turbo" and check_layout(layout) != file.config.layout:
+        raise ConfigError(
+            f"layout {layout!r}: {text if by_name else path} holds a {file.config.layout} model; leave `layout` out"
+        )
+    if not by_name and classes not in (None, len(file.names)):
+        raise ConfigError(
+            f"num_classes {classes}: {path} holds {len(file.names)} classes; leave it out, or train on "
+            "data with other classes, which keeps every tensor that fits"
+        )
+    if by_name and names_architecture(text):
         file = dataclasses.replace(file, metadata={"licence": PUBLISHED_LICENCE, **file.metadata})
-    else:
-        check_agreement(file, path, layout, num_classes)
-    if pretrained:
-        return Loaded(file, path)
-    return Loaded(ModelFile(file.config, dict(build_model(file.config, seed=0).state_dict()), file.names), None)
+    file = with_classes(file, classes or len(file.names), fresh=not pretrained)
+    return Loaded(file, path if pretrained else None)
 
 
-def fresh_model_file(name: str, layout: str, num_classes: int | None) -> ModelFile:
-    """The named architecture with fresh weights."""
-    config = model_config(name, layout, num_classes or DEFAULT_CLASSES)
-    names = {i: str(i) for i in range(config.num_classes)}
+def class_count(num_classes: object) -> int | None:
+    """`num_classes` as a plain number within the limits; raises ConfigError otherwise."""
+    if num_classes is None:
+        return None
+    if isinstance(num_classes, bool) or not isinstance(num_classes, numbers.Integral):
+        raise ConfigError(f"num_classes {num_classes!r}: expected int, got {type(num_classes).__name__}")
+    count = int(num_classes)
+    if not 1 <= count <= MAX_CLASSES:
+        raise ConfigError(f"num_classes {count}: must be between 1 and {MAX_CLASSES}")
+    return count
+
+
+def number_names(count: int) -> dict[int, str]:
+    """Class names where nobody gave any: '0', '1', ..."""
+    return {number: str(number) for number in range(count)}
+
+
+def fresh_model_file(config: ModelConfig, names: dict[int, str]) -> ModelFile:
+    """An architecture with fresh weights."""
     return ModelFile(config, dict(build_model(config, seed=0).state_dict()), names, {})
 
 
-def with_classes(file: ModelFile, num_classes: int) -> ModelFile:
-    """`file` with `num_classes` outputs; what does not fit starts fresh."""
-    if num_classes == len(file.names):
+def with_classes(file: ModelFile, num_classes: int, *, fresh: bool) -> ModelFile:
+    """`file` with `num_classes` outputs; what does not fit starts fresh, with `fresh` everything does."""
+    same = num_classes == len(file.names)
+    if same and not fresh:
         return file
-    names = {i: str(i) for i in range(num_classes)}
-    config = with_num_classes(file.config, num_classes)
-    state, report = fit_state(build_model(config, seed=0).state_dict(), file.state, file.names, names)
+    empty = fresh_model_file(
+        with_num_classes(file.config, num_classes), file.names if same else number_names(num_classes)
+    )
+    if fresh:
+        return empty
+    state, report = fit_state(empty.state, file.state, file.names, empty.names)
     print(report.summary(), file=sys.stderr)
-    return ModelFile(config, state, names, file.metadata)
-
-
-def check_agreement(file: ModelFile, path: Path, layout: str, num_classes: int | None) -> None:
-    """Raise ConfigError when the file at `path` is not what the caller says it is."""
-    if layout != "turbo" and check_layout(layout) != file.config.layout:
-        raise ConfigError(f"layout {layout!r}: {path} holds a {file.config.layout} model; leave `layout` out")
-    if num_classes is not None and num_classes != len(file.names):
-        raise ConfigError(
-            f"num_classes {num_classes}: {path} holds {len(file.names)} classes; leave it out, or train on "
-            "data with other classes, which keeps every tensor that fits"
-        )
+    return dataclasses.replace(empty, state=state, metadata=file.metadata)
 
 
 def is_model_name(text: str) -> bool:
     """Whether `text` names an architecture (rather than an embedded model or a file)."""
-    return not Path(text).exists() and names_architecture(text)
+    return not os.path.exists(text) and names_architecture(text)
 
 
 def names_architecture(text: str) -> bool:
@@ -98,3 +123,53 @@ def names_architecture(text: str) -> bool:
     except ConfigError:
         return False
     return True
+
+
+# ---- what a header says of the training ------------------------------------------------------------------------------
+
+
+def saved_options(metadata: Mapping[str, Any]) -> dict[str, object]:
+    """The options that a model of ours was trained with; empty for others."""
+    training = metadata.get("training")
+    options = training.get("options") if isinstance(training, dict) else None
+    entries = options.items() if isinstance(options, dict) else ()
+    return {name: entry["value"] for name, entry in entries if isinstance(entry, dict) and "value" in entry}
+
+
+def trained_size(metadata: Mapping[str, Any]) -> int | None:
+    """The side in pixels that a model was trained at, a multiple of 32; None if its header names none that can be.
+
+    Other projects keep their training options in a flat table.
+    """
+    training = metadata.get("training")
+    flat = training.get("imgsz") if isinstance(training, dict) else None
+    try:
+        size = resolve(TrainConfig, {"imgsz": saved_options(metadata).get("imgsz", flat)}).config.imgsz
+    except ConfigError:
+        return None
+    return math.ceil(size / STRIDE) * STRIDE
+
+
+def size_to_use(metadata: Mapping[str, Any], *, verbose: bool) -> ImageSize:
+    """The size for a caller who names none: that of the training, said on stderr, or the usual one."""
+    usual = PredictConfig.imgsz
+    size = trained_size(metadata) or usual
+    if verbose and size != usual:
+        print(f"imgsz {size}: the size this model was trained at", file=sys.stderr)
+    return size
+
+
+def val_config(options: Mapping[str, object], metadata: Mapping[str, Any]) -> ValConfig:
+    """The config of a validation; what `options` leave out of size and data set (with `single_cls`) is the training's.
+
+    Raises ConfigError for wrong options, and where neither they nor the header name a data set.
+    """
+    config = resolve(ValConfig, options).config
+    if not config.data:
+        own = {name: value for name, value in saved_options(metadata).items() if name in ("data", "single_cls")}
+        if not own.get("data"):
+            raise ConfigError("--data is missing: name the data set's YAML file")
+        config = resolve(ValConfig, {name: options[name] for name in options if name != "data"}, base=own).config
+    sized = "imgsz" in options
+    imgsz = report_rounding(config.imgsz) if sized else size_to_use(metadata, verbose=config.verbose)
+    return dataclasses.replace(config, imgsz=imgsz)

@@ -5,12 +5,7 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from yolov12.results import Pixels, Result
-
-
-def draw(result: Result) -> Pixels:
-    """The result's image with boxes and labels, (H, W, 3) uint8 BGR."""
-    return result.plot()
+from yolov12.results import Result
 
 
 def save_result(result: Result, folder: Path, *, image: bool, labels: bool) -> list[Path]:

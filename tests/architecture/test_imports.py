@@ -39,7 +39,8 @@ ALLOWED = {
     "engine": SCORES | {"inference", "metrics", "evaluation", "folders", "drawing"},
     "api": None,
     "loading": SCORES | {"hub"},
-    "cli": {"errors", "config", "api", "hub", "loading"},
+    "grammar": {"errors", "config"},
+    "cli": {"errors", "config", "grammar", "api", "hub", "loading"},
     "__main__": {"cli"},
     "": None,
 }

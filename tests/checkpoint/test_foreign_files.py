@@ -140,6 +140,26 @@ def test_convert_refuses_what_it_cannot_write(tmp_path: Path, name: str, half: b
     assert os.listdir(tmp_path) == ["in.pt"]
 
 
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "module.model.", "net.detector."])
+def test_what_wrappers_put_in_front_of_the_keys_is_taken_off(tmp_path: Path, prefix: str) -> None:
+    file = tiny_file()
+    torch.save({f"{prefix}{name}": value for name, value in official_state(file).items()}, tmp_path / "net.pt")
+    assert_same_weights(read_model_file(tmp_path / "net.pt").state, file.state, half=False)
+
+
+def test_tensors_may_share_one_storage_and_names_may_have_text_keys(tmp_path: Path) -> None:
+    file = tiny_file()
+    official = official_state(file)
+    floating = {name: value for name, value in official.items() if value.is_floating_point()}
+    flat = torch.cat([value.flatten() for value in floating.values()])
+    parts = flat.split([value.numel() for value in floating.values()])
+    views = {name: part.view(value.shape) for (name, value), part in zip(floating.items(), parts, strict=True)}
+    torch.save({"model": official | views, "names": {"0": "x", "1": "y", "2": "z"}}, tmp_path / "net.pt")
+    found = read_model_file(tmp_path / "net.pt")
+    assert_same_weights(found.state, file.state, half=False)
+    assert found.names == {0: "x", 1: "y", 2: "z"}
+
+
 # ---- refused ----------------------------------------------------------------------------------------------------
 
 
@@ -165,7 +185,7 @@ BAD_STATES: dict[str, tuple[Callable[[], object], str]] = {
     "no tensors": (lambda: {"epoch": 1, "note": "x"}, "no tensors among its entries.*'epoch'"),
     "empty": (dict, "holds no weights"),
     "a list": (lambda: [1, 2], "holds no weights"),
-    "another network": (lambda: {"layer.weight": torch.zeros(3)}, "not a YOLOv12 model"),
+    "another network": (lambda: {"layer.weight": torch.zeros(3)}, "not a YOLOv12, YOLO11 or YOLOv8 model"),
 }
 
 
@@ -443,5 +463,5 @@ def test_a_module_class_in_the_stream_is_never_imported(tmp_path: Path) -> None:
     path = tmp_path / "net.pt"
     path.write_bytes(stream.getvalue())
     rewritten(path, lambda name, data: data.replace(b"activation\nSiLU", b"activation\nXiLU"))
-    with pytest.raises(CheckpointError, match="not a YOLOv12 model: 0 tensors"):
+    with pytest.raises(CheckpointError, match="not a YOLOv12, YOLO11 or YOLOv8 model: 0 tensors"):
         read_model_file(path)

@@ -11,9 +11,9 @@ import torch
 from model_factory import tiny_config
 from yolov12.checkpoint.recognise import recognise
 from yolov12.config.model import LAYOUTS, ModelConfig, Yolov12BackboneConfig
-from yolov12.config.variants import SCALES, detect_head_config, model_config
+from yolov12.config.variants import FAMILIES, SCALES, detect_head_config, model_config
 from yolov12.errors import CheckpointError
-from yolov12.models.checkpoint_map import ours_to_official
+from yolov12.models.checkpoint_map import official_to_ours, ours_to_official
 from yolov12.models.detector import Detector
 
 Shapes = dict[str, tuple[int, ...]]
@@ -30,6 +30,14 @@ def official_shapes(config: ModelConfig) -> Shapes:
 @pytest.mark.parametrize(("scale", "num_classes"), [*((scale, 80) for scale in SCALES), ("n", 1), ("m", 3)])
 def test_every_published_network_is_recognised(scale: str, layout: str, num_classes: int) -> None:
     config = model_config(f"yolov12{scale}", layout, num_classes)
+    assert recognise(official_shapes(config)) == config
+
+
+@pytest.mark.parametrize("family", ["yolo11", "yolov8"])
+@pytest.mark.parametrize(("scale", "num_classes"), [*((scale, 80) for scale in SCALES), ("n", 1), ("m", 3)])
+def test_the_families_to_compare_with_are_recognised(family: str, scale: str, num_classes: int) -> None:
+    config = model_config(f"{family}{scale}", num_classes=num_classes)
+    assert config.layout == FAMILIES[family].layouts[0]
     assert recognise(official_shapes(config)) == config
 
 
@@ -60,14 +68,12 @@ def test_unusual_widths_are_read_off_the_tensors(config: ModelConfig) -> None:
 
 
 FOREIGN: dict[str, tuple[Shapes, str]] = {
-    "v11": ({"model.0.conv.weight": (16, 3, 3, 3), "model.10.m.0.attn.qkv.conv.weight": (256, 128, 1, 1),
-             "model.10.m.0.ffn.0.conv.weight": (256, 128, 1, 1)}, "a YOLO11 detect model"),
-    "v8": ({"model.0.conv.weight": (16, 3, 3, 3), "model.2.m.0.cv1.conv.weight": (16, 16, 3, 3)},
-           "a YOLOv8 detect model"),
+    "v11 without most": ({"model.0.conv.weight": (16, 3, 3, 3), "model.10.m.0.ffn.0.conv.weight": (256, 128, 1, 1)},
+             "a detect model that lacks the tensor model.1.weight"),
     "v8 segment": ({"model.2.m.0.cv1.conv.weight": (16, 16, 3, 3), "model.22.proto.cv1.conv.weight": (64, 64, 3, 3),
-                    "model.22.cv4.0.2.bias": (32,)}, "a YOLOv8 segment model"),
-    "other": ({"features.0.weight": (64, 3, 3, 3)}, "not a YOLOv12 model: 1 tensors, the first is features.0.weight"),
-    "nothing": ({}, "not a YOLOv12 model: 0 tensors"),
+                    "model.22.cv4.0.2.bias": (32,)}, "a yolov8 segment model"),
+    "other": ({"features.0.weight": (64, 3, 3, 3)}, "YOLO11 or YOLOv8 model: 1 tensors, first features.0.weight"),
+    "nothing": ({}, "not a YOLOv12, YOLO11 or YOLOv8 model: 0 tensors"),
 }  # fmt: skip
 
 
@@ -88,21 +94,43 @@ def test_other_families_are_named_and_refused(name: str) -> None:
     ],
 )
 def test_other_tasks_are_named_and_refused(extra: Shapes, task: str) -> None:
-    with pytest.raises(CheckpointError, match=f"a YOLOv12 {task} model: this version reads YOLOv12 detect"):
+    with pytest.raises(CheckpointError, match=f"a yolov12 {task} model: this version reads detect"):
         recognise({**official_shapes(tiny_config()), **extra})
 
 
-@pytest.mark.parametrize(
-    "missing", ["model.3.conv.weight", "model.21.cv3.0.2.weight", "model.6.m.0.0.mlp.0.conv.weight"]
-)
-def test_a_missing_tensor_that_gives_the_size_is_named(missing: str) -> None:
+DAMAGE: Shapes = {
+    "model.0.conv.weight": (24, 3, 3, 3),
+    "model.3.conv.weight": (1, 2, 3, 3),
+    "model.1.bn.weight": (5,),
+    "model.6.m.0.0.mlp.0.conv.weight": (7, 64, 1, 1),
+    "model.6.m.0.0.attn.pe.conv.weight": (32, 1, 3, 3),
+    "model.21.cv3.0.2.weight": (),
+    "model.21.cv2.1.2.bias": (0,),
+}
+
+
+@pytest.mark.parametrize("damaged", [*DAMAGE, None])
+def test_damaged_tensors_are_named_whichever_they_are(damaged: str | None) -> None:
+    """One by one, and all of them at once."""
     shapes = official_shapes(tiny_config())
-    del shapes[missing]
-    with pytest.raises(CheckpointError, match=missing):
-        recognise(shapes)
+    found = shapes | (DAMAGE if damaged is None else {damaged: DAMAGE[damaged]})
+    state = {name: torch.zeros(shape) for name, shape in found.items()}
+    with pytest.raises(CheckpointError) as caught:
+        official_to_ours(state, recognise(found))
+    for name in DAMAGE if damaged is None else [damaged]:
+        assert f"{name} {list(found[name])}, expected {list(shapes[name])}" in str(caught.value)
+    assert f"{len(DAMAGE) if damaged is None else 1} of another shape" in str(caught.value)
 
 
-@pytest.mark.parametrize("shape", [(), (8,), (8, 3, 3), (0, 3, 3, 3), (1, 1, 1, 1, 1)])
-def test_a_weight_of_the_wrong_dimensions_is_named(shape: tuple[int, ...]) -> None:
-    with pytest.raises(CheckpointError, match=r"model\.0\.conv\.weight: expected a convolution's four dimensions"):
-        recognise({**official_shapes(tiny_config()), "model.0.conv.weight": shape})
+@pytest.mark.parametrize("dropped", [["model.0.conv.weight"], ["model.3.conv.weight", "model.21.cv3.0.2.weight"]])
+def test_missing_tensors_are_named_whichever_they_are(dropped: list[str]) -> None:
+    shapes = official_shapes(tiny_config())
+    found = {name: shape for name, shape in shapes.items() if name not in dropped}
+    with pytest.raises(CheckpointError, match=f"{len(dropped)} missing: {', '.join(dropped)}$"):
+        official_to_ours({name: torch.zeros(shape) for name, shape in found.items()}, recognise(found))
+
+
+def test_a_layer_without_any_tensor_is_named() -> None:
+    shapes = official_shapes(tiny_config())
+    with pytest.raises(CheckpointError, match=r"lacks the tensor model\.3\.weight"):
+        recognise({name: shape for name, shape in shapes.items() if not name.startswith("model.3.")})

@@ -47,7 +47,11 @@ def _broken(path: str, value: Any) -> dict[str, Any]:
         ("neck", None, "model.neck: expected named fields, got NoneType"),
         ("neck", ..., "model.neck: expected named fields"),
         ("variant", ..., "model: missing variant"),
-        ("backbone/kind", "yolov21", "model.backbone.kind 'yolov21': choose from yolov12. Did you mean 'yolov12'?"),
+        (
+            "backbone/kind",
+            "yolov21",
+            "model.backbone.kind 'yolov21': choose from yolo11, yolov12, yolov8. Did you",
+        ),
         ("neck/kind", ["pafpn"], "model.neck.kind ['pafpn']: choose from pafpn"),
         ("backbone/chanels", [1], "model.backbone.chanels is not a field. Did you mean 'channels'?"),
         ("backbone/repeats", ..., "model.backbone: missing repeats"),

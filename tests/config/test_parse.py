@@ -7,9 +7,10 @@ import re
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from yolov12.config.parse import from_text, resolve, round_up_to_stride
+from yolov12.config.parse import from_text, resolve, round_up_to_stride, storable
 from yolov12.config.run import PredictConfig, TrainConfig, ValConfig
 from yolov12.errors import ConfigError
 
@@ -27,6 +28,15 @@ ROOT = Path(__file__).resolve().parents[2]
         (PredictConfig, {"imgsz": [320]}, ("imgsz", 320)),
         (PredictConfig, {"classes": 1}, ("classes", (1,))),
         (PredictConfig, {"classes": ["RBC", 2]}, ("classes", ("RBC", 2))),
+        (PredictConfig, {"conf": np.float32(0.5)}, ("conf", 0.5)),
+        (PredictConfig, {"conf": np.int64(1)}, ("conf", 1.0)),
+        (PredictConfig, {"imgsz": np.int64(320)}, ("imgsz", 320)),
+        (PredictConfig, {"imgsz": (np.int64(320), 640)}, ("imgsz", (320, 640))),
+        (PredictConfig, {"imgsz": np.array([320, 640])}, ("imgsz", (320, 640))),
+        (PredictConfig, {"classes": np.array([1])}, ("classes", (1,))),
+        (PredictConfig, {"classes": [np.int32(1), "RBC"]}, ("classes", (1, "RBC"))),
+        (PredictConfig, {"save": np.bool_(True)}, ("save", True)),
+        (TrainConfig, {"device": np.int64(0)}, ("device", "0")),
     ],
 )
 def test_accepted(config: type, values: dict[str, object], expected: tuple[str, object]) -> None:
@@ -53,6 +63,10 @@ def test_accepted(config: type, values: dict[str, object], expected: tuple[str, 
         (PredictConfig, {"imgsz": (320, 320, 320)}, "one side, or height and width"),
         (PredictConfig, {"imgsz": (320, 100000)}, "--imgsz 100000"),
         (PredictConfig, {"classes": [1.5]}, "class ids or names"),
+        (PredictConfig, {"classes": np.array([1.5])}, "class ids or names"),
+        (PredictConfig, {"conf": np.array([0.5])}, "expected float, got list"),
+        (TrainConfig, {"epochs": np.float64(3)}, "expected int, got float"),
+        (TrainConfig, {"epochs": np.bool_(True)}, "expected int, got bool"),
         (ValConfig, {"split": "tset"}, "choose from train, val, test"),
     ],
 )
@@ -70,6 +84,23 @@ def test_user_values_win_and_origins_are_kept() -> None:
         "default",
     )
     assert resolved.to_dict()["lr0"] == {"value": 0.1, "origin": "user"}
+
+
+def test_what_a_saved_run_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The size that it uses, and a path that any working folder understands; all else as given, and nothing more."""
+    monkeypatch.chdir(tmp_path)
+    Path("data.yaml").touch()
+    given = {"data": Path("data.yaml"), "imgsz": np.int64(50), "epochs": 2}
+    assert storable(given) == {"data": str(tmp_path / "data.yaml"), "imgsz": 64, "epochs": 2}
+    assert capsys.readouterr().err == "imgsz 50 rounded up to 64: sides must be multiples of 32\n"
+    for kept in ({}, {"data": "gone.yaml"}, {"data": str(tmp_path / "data.yaml"), "imgsz": 64}):
+        assert storable(kept) == kept
+    for wrong in ({"imgsz": 20}, {"imgsz": (64, 64)}, {"dat": "data.yaml"}):
+        with pytest.raises(ConfigError):
+            storable(wrong)
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,9 @@ from yolov12.errors import ConfigError
         ("yolo12x", Variant("yolov12", "x", "detect")),
         ("yolov12s.pt", Variant("yolov12", "s", "detect")),
         ("yolo12m.yaml", Variant("yolov12", "m", "detect")),
+        ("yolo11l", Variant("yolo11", "l", "detect")),
+        ("yolov11n.pt", Variant("yolo11", "n", "detect")),
+        ("yolov8s.pt", Variant("yolov8", "s", "detect")),
     ],
 )
 def test_names(name: str, expected: Variant) -> None:
@@ -32,8 +35,8 @@ def test_names(name: str, expected: Variant) -> None:
         ("yolo12n-cls.pt", "task classify is not available yet"),
         ("yolov12n-pose", "task pose is not available yet"),
         ("yolov12n-obb", "task obb is not available yet"),
-        ("yolov8n", "family yolov8 is not available yet. Available: yolov12n"),
-        ("yolo11n.pt", "family yolov11 is not available yet"),
+        ("yolov9n", "there is no family 9. Available: yolov12n"),
+        ("yolo26n.pt", "there is no family 26"),
         ("yolovl2n", "is not a model name. Did you mean 'yolov12n'?"),
         ("yolov12n-box", "is not a model name"),
         ("best.pt", "is not a model name"),

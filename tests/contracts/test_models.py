@@ -40,7 +40,20 @@ def tiny(layout: str, residual_scale: bool) -> ModelConfig:
     )
 
 
-CONFIGS = [pytest.param(tiny(layout, scale), id=f"{layout}-{scale}") for layout in LAYOUTS for scale in (False, True)]
+def tiny_csp(variant: str) -> ModelConfig:
+    """The same for the convolutional families."""
+    config = model_config(variant, num_classes=3)
+    backbone = dataclasses.replace(config.backbone, channels=(8, 8, 16, 16, 16, 16, 16, 16, 32, 128))
+    neck = dataclasses.replace(config.neck, channels=(16, 16, 16, 16, 16, 24))
+    branch = config.heads["detect"].class_branch
+    head = DetectHeadConfig(3, 16, 16, bins=8, class_branch=branch)
+    return dataclasses.replace(config, backbone=backbone, neck=neck, heads={"detect": head})
+
+
+CONFIGS = [
+    *(pytest.param(tiny(layout, scale), id=f"{layout}-{scale}") for layout in LAYOUTS for scale in (False, True)),
+    *(pytest.param(tiny_csp(variant), id=variant) for variant in ("yolo11n", "yolo11m", "yolov8n")),
+]
 
 
 def test_every_registered_part_has_a_config() -> None:

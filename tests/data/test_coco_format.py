@@ -260,3 +260,12 @@ def test_outline(segmentation: object, points: list[list[float]] | None) -> None
     polygon, problem = outline(segmentation, (20, 30))
     assert problem == ""
     assert (None if polygon is None else polygon.tolist()) == points
+
+
+def test_cache_notices_other_classes_of_the_first_split(coco: Callable[..., Path]) -> None:
+    data = coco(yaml="train: y.json\nval: x.json\n")
+    for names, labels in ((["car", "person"], [1, 0]), (["person", "car"], [0, 1])):
+        categories = [{"id": number, "name": name} for number, name in enumerate(names)]
+        (data.parent / "y.json").write_text(json.dumps({**BASE, "annotations": [], "categories": categories}))
+        index = load_index(data, "val")
+        assert (index.names, index.labels.tolist()) == (tuple(names), labels)

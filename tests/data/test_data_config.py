@@ -44,6 +44,8 @@ def test_names(tmp_path: Path, names: str, expected: tuple[str, ...]) -> None:
         ("val: a.json", {"val": ("a.json",)}, "coco"),
         ("val: a.JSON\nnames: [x]", {"val": ("a.JSON",)}, "coco"),
         ("val: a\nformat: voc\nnames: [x]", {"val": ("a",)}, "voc"),
+        ("train: a\nval:\ntest: null\nnames: [x]\nnc:\nformat: ~", {"train": ("a",)}, "yolo"),
+        ("val: a.json\nnames:", {"val": ("a.json",)}, "coco"),
     ],
 )
 def test_splits_and_format(tmp_path: Path, text: str, splits: dict[str, tuple[str, ...]], kind: str) -> None:
@@ -53,6 +55,7 @@ def test_splits_and_format(tmp_path: Path, text: str, splits: dict[str, tuple[st
 
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     assert read_data_config(write(tmp_path, SPLIT + "names: [a]")).root == tmp_path
+    assert read_data_config(write(tmp_path, f"path:\n{SPLIT}names: [a]")).root == tmp_path
     assert read_data_config(write(tmp_path, f"path: x/y\n{SPLIT}names: [a]")).root == tmp_path / "x/y"
     assert read_data_config(write(tmp_path, f"path: /x\n{SPLIT}names: [a]")).root == Path("/x")
     assert read_data_config(write(tmp_path, f"path: ~/x\n{SPLIT}names: [a]")).root == Path.home() / "x"
@@ -130,6 +133,11 @@ def test_errors_name_file_line_and_field(tmp_path: Path, text: str, line: int, r
         (SPLIT, "names: missing"),
         (SPLIT + "nc: 100000000", "names: missing"),
         ("names: [a]", "train: missing"),
+        ("names: [a]\ntrain:\nval:", "train: missing"),
+        (SPLIT + "names:", "names: missing"),
+        (SPLIT + "names: [a]\ntest:\ntest: x", "test: given twice"),
+        (SPLIT + "names: [a]\ndownload:", "download: not supported"),
+        (SPLIT + "names: [a]\ntest: [a, null]", "of type null; a path"),
         ("x" * (2 << 20), "more than the limit"),
     ],
 )

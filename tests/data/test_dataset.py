@@ -16,7 +16,7 @@ import pytest
 from yolov12.data.cache import Cache
 from yolov12.data.dataset import load_index, read_data_config
 from yolov12.data.index import ImageIndex, shared_images
-from yolov12.data.yolo_format import label_candidates
+from yolov12.data.yolo_format import label_folders
 from yolov12.errors import ConfigError, DataError
 
 GOOD = b"0 0.5 0.5 0.4 0.4\n"
@@ -236,16 +236,22 @@ def test_no_label_file_at_all_lists_what_was_tried(make_set: MakeSet) -> None:
 
 
 @pytest.mark.parametrize(
-    ("image", "expected"),
+    ("folder", "expected"),
     [
-        ("/d/images/val/x.jpg", ["/d/labels/val/x.txt", "/d/images/val/x.txt"]),
-        ("/d/train/images/x.y.png", ["/d/train/labels/x.y.txt", "/d/train/images/x.y.txt"]),
-        ("/images/images/x.png", ["/images/labels/x.txt", "/images/images/x.txt"]),
-        ("/d/pictures/x.png", ["/d/pictures/x.txt"]),
+        ("/d/images/val", ["/d/labels/val", "/d/images/val"]),
+        ("/d/train/images", ["/d/train/labels", "/d/train/images"]),
+        ("/images/images", ["/images/labels", "/images/images"]),
+        ("/d/pictures", ["/d/pictures"]),
+        ("/d/Images/val", ["/d/Labels/val", "/d/Images/val"]),
+        ("/d/IMAGES", ["/d/LABELS", "/d/IMAGES"]),
     ],
 )
-def test_label_candidates(image: str, expected: list[str]) -> None:
-    assert [str(path) for path in label_candidates(Path(image))] == expected
+def test_label_folders(folder: str, expected: list[str]) -> None:
+    assert [str(path) for path in label_folders(Path(folder))] == expected
+
+
+def test_a_dot_in_a_name(make_set: MakeSet) -> None:
+    assert load_index(make_set({"x.y.png": GOOD}), "val").report.rows == 1
 
 
 def test_labels_beside_the_images(tmp_path: Path) -> None:
@@ -253,6 +259,27 @@ def test_labels_beside_the_images(tmp_path: Path) -> None:
     (tmp_path / "all/x.txt").write_bytes(GOOD)
     (tmp_path / "data.yaml").write_text("train: all\nnames: [a]\n")
     assert load_index(tmp_path, "train").report.rows == 1
+
+
+@pytest.mark.parametrize(("images", "labels"), [("images", "labels"), ("Images", "Labels"), ("IMAGES", "LABELS")])
+@pytest.mark.parametrize("suffix", [".txt", ".TXT", ".Txt"])
+def test_capitals_in_folders_and_suffixes(tmp_path: Path, images: str, labels: str, suffix: str) -> None:
+    write_image(tmp_path / images / "x.png")
+    (tmp_path / labels).mkdir()
+    (tmp_path / labels / f"x{suffix}").write_bytes(GOOD)
+    (tmp_path / labels / f"y{suffix}").write_bytes(GOOD)
+    (tmp_path / "data.yaml").write_text(f"train: {images}\nnames: [a]\n")
+    report = load_index(tmp_path, "train").report
+    assert (report.rows, report.orphans) == (1, 1)
+
+
+def test_small_letters_go_first(make_set: MakeSet) -> None:
+    data = make_set({"a.png": GOOD})
+    other = data.parent / "labels/train/a.TXT"
+    other.write_bytes(GOOD * 2)
+    report = load_index(data, "train").report
+    if len(list(other.parent.iterdir())) == 2:  # not where capitals make no difference
+        assert (report.deduplicated, report.orphans) == (0, 1)
 
 
 def test_lists_of_folders_and_files(make_set: MakeSet) -> None:
@@ -382,6 +409,50 @@ def test_cache_notices_changed_labels_images_and_names(make_set: MakeSet, tmp_pa
     assert len(load_index(data, "train", cache_dir=cache)) == 3
     data.write_text(data.read_text().replace("[a, b]", "[a, c]"))
     assert load_index(data, "train", cache_dir=cache).names == ("a", "c")
+
+
+def restoring_times(path: Path, change: Callable[[], object]) -> None:
+    """Change a file as if nothing had happened: same size, same time."""
+    before = path.stat()
+    change()
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+
+
+def test_cache_is_not_fooled_by_restored_times(make_set: MakeSet, tmp_path: Path) -> None:
+    data, cache = make_set({"a.bmp": GOOD, "b.bmp": GOOD}), tmp_path / "cache"
+    first = load_index(data, "train", cache_dir=cache)
+    label, image = data.parent / "labels/train/a.txt", data.parent / "images/train/a.bmp"
+    restoring_times(label, lambda: label.write_bytes(b"1" + GOOD[1:]))
+    assert load_index(data, "train", cache_dir=cache).labels.tolist() == [1, 0]
+    restoring_times(image, lambda: write_image(image, seed=50))
+    changed = load_index(data, "train", cache_dir=cache)
+    assert (changed.digests != first.digests).any(axis=1).tolist() == [True, False]
+    fresh = tmp_path / "fresh.bmp"
+    write_image(fresh, seed=51)
+    restoring_times(image, lambda: fresh.replace(image))
+    assert not (load_index(data, "train", cache_dir=cache).digests[0] == changed.digests[0]).all()
+
+
+def test_labels_are_known_by_their_bytes_alone(
+    make_set: MakeSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, cache = make_set({"a.png": GOOD, "b.png": b"9 9\n"}), tmp_path / "cache"
+    first = load_index(data, "train", on_bad_label="skip", cache_dir=cache)
+    label = data.parent / "labels/train/a.txt"
+    label.unlink()
+    label.write_bytes(GOOD)
+    monkeypatch.delattr("yolov12.data.yolo_format.parse_rows")
+    assert same(first, load_index(data, "train", on_bad_label="skip", cache_dir=cache))
+
+
+def test_cache_keeps_pixel_limits_apart(make_set: MakeSet, tmp_path: Path) -> None:
+    data, cache = make_set({"a.png": GOOD, "b.png": GOOD}), tmp_path / "cache"
+    write_image(data.parent / "images/train/b.png", height=50)
+    for limit, expected in ((2400, 1), (3000, 2), (2400, 1), (2500, 1)):
+        index = load_index(data, "train", on_bad_label="skip", max_pixels=limit, cache_dir=cache)
+        assert (len(index), len(index.labels), index.report.skipped) == (expected, expected, 2 - expected)
+        assert all(f"pixels 3000 > {limit}" in reason for reason in index.report.reasons)
 
 
 def test_cache_files_are_replaced_not_piled_up(make_set: MakeSet, tmp_path: Path) -> None:

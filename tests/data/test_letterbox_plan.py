@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yolov12.data.letterbox import PAD_VALUE, PREPROCESS, Letterbox, contract, round_up
+from yolov12.data.letterbox import PAD_VALUE, PREPROCESS, Letterbox, canvas_sides, contract
 
 SIDES = st.integers(1, 5000)
 SHAPES = st.tuples(SIDES, SIDES)
@@ -64,14 +64,14 @@ def test_canvas_is_the_smallest_that_fits(
     shape: tuple[int, int], imgsz: int | tuple[int, int], rect: bool, scale_up: bool
 ) -> None:
     plan = Letterbox.fit(shape, imgsz, rect=rect, scale_up=scale_up)
-    limit = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
+    limit = canvas_sides(imgsz)
     for axis, offset in enumerate((plan.top, plan.left)):
         assert plan.canvas[axis] % 32 == 0
         assert 0 <= offset <= plan.canvas[axis] - plan.resized[axis]
-        assert plan.canvas[axis] == round_up(plan.resized[axis] if rect else limit[axis])
-        assert plan.canvas[axis] <= round_up(limit[axis])
+        assert plan.canvas[axis] == (canvas_sides(plan.resized)[axis] if rect else limit[axis])
+        assert plan.canvas[axis] <= limit[axis]
     if scale_up:  # one side is used up
-        assert any(plan.resized[axis] == round_up(limit[axis]) for axis in range(2))
+        assert any(plan.resized[axis] == limit[axis] for axis in range(2))
     else:
         assert all(plan.resized[axis] <= shape[axis] for axis in range(2))
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from index_factory import make_index
+from yolov12.config.run import MAX_PIXELS
 from yolov12.data import resized
 from yolov12.data.index import ImageIndex
 from yolov12.data.resized import ResizedImages, memory_bytes, resized_shapes, shared_array
@@ -35,7 +36,7 @@ def test_long_side_is_the_training_size(size: tuple[int, int], expected: tuple[i
 
 @pytest.mark.parametrize(("budget", "cached"), [(0, 0), (32 * 64 * 3, 1), (2 * 32 * 64 * 3 + 5, 2), (10**6, 3)])
 def test_as_many_images_as_fit_are_kept(index: ImageIndex, budget: int, cached: int) -> None:
-    images = ResizedImages(index, 64, budget)
+    images = ResizedImages(index, 64, budget, MAX_PIXELS)
     assert images.cached == cached
     for _ in range(2):
         assert [int(images.read(i).mean()) for i in range(3)] == [10, 20, 30]
@@ -44,7 +45,7 @@ def test_as_many_images_as_fit_are_kept(index: ImageIndex, budget: int, cached: 
 
 
 def test_kept_images_need_no_file(index: ImageIndex) -> None:
-    images = ResizedImages(index, 64, 10**6)
+    images = ResizedImages(index, 64, 10**6, MAX_PIXELS)
     images.read(0)
     for path in index.paths:
         path.unlink()
@@ -56,13 +57,20 @@ def test_kept_images_need_no_file(index: ImageIndex) -> None:
 def test_image_of_another_size_is_refused(index: ImageIndex) -> None:
     cv2.imwrite(str(index.paths[1]), np.zeros((30, 60, 3), np.uint8))
     with pytest.raises(ImageError, match=r"1\.png: the image has 60x30 pixels, but had 30x60"):
-        ResizedImages(index, 64, 0).read(1)
+        ResizedImages(index, 64, 0, MAX_PIXELS).read(1)
+
+
+def test_the_pixel_limit_is_that_of_the_run(index: ImageIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ImageError, match="pixels 4096 > 4095"):
+        ResizedImages(index, 64, 0, 4095).read(2)
+    monkeypatch.setitem(resized.read_image.__kwdefaults__, "max_pixels", 1)
+    assert ResizedImages(index, 64, 0, 4096).read(2).shape == (64, 64, 3)
 
 
 def test_forked_processes_share_what_they_decode(index: ImageIndex) -> None:
     if "fork" not in multiprocessing.get_all_start_methods():
         pytest.skip("this platform does not fork")
-    images = ResizedImages(index, 64, 10**6)
+    images = ResizedImages(index, 64, 10**6, MAX_PIXELS)
     process = multiprocessing.get_context("fork").Process(target=images.read, args=(2,))
     process.start()
     process.join()
@@ -72,7 +80,7 @@ def test_forked_processes_share_what_they_decode(index: ImageIndex) -> None:
 
 
 def test_memory_that_is_not_there() -> None:
-    with pytest.raises(ResourceError, match="--cache false"):
+    with pytest.raises(ResourceError, match="--no-cache"):
         shared_array(2**55)
     assert shared_array(0, 5).shape == (0, 5)
 

@@ -43,8 +43,8 @@ def test_file_array_pil_and_tensor_are_the_same(tmp_path: Path, pixels: Pixels) 
     planes = torch.from_numpy(pixels[:, :, ::-1].transpose(2, 0, 1).copy())
     forms: list[Any] = [
         path, str(path), pixels, Image.open(path), Image.fromarray(pixels[:, :, ::-1]), planes[None] / 255,
-        planes / 255, (planes / 255).double().requires_grad_(), planes, np.dstack((pixels, pixels[:, :, 0])),
-        pixels.astype(np.uint16) * 257,
+        planes / 255, (planes / 255).double().requires_grad_(), (planes / 255).bfloat16(), planes,
+        np.dstack((pixels, pixels[:, :, 0])), pixels.astype(np.uint16) * 257,
     ]  # fmt: skip
     for form in forms:
         opened = open_source(form)
@@ -125,8 +125,30 @@ def test_a_typing_error_gets_a_hint(tmp_path: Path, pixels: Pixels) -> None:
 @pytest.mark.parametrize("mode", ["F", "I"])
 def test_pil_without_a_known_range(mode: str) -> None:
     (item,) = open_source(Image.new(mode, (4, 4))).items
-    with pytest.raises(ImageError, match="range"):
+    with pytest.raises(ImageError, match=rf"32-bit samples \(mode {mode}\)"):
         item.load()
+
+
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "I", "F", "I;16", "I;16B"]
+)
+def test_pil_images_follow_the_rule_for_files(tmp_path: Path, pixels: Pixels, mode: str) -> None:
+    path = tmp_path / "a.tiff"
+    if mode.startswith("I;16"):
+        picture = Image.fromarray(pixels[:, :, 0].astype(np.uint16) * 257).convert(mode)
+    elif mode == "LAB":
+        picture = Image.frombytes(mode, (40, 30), pixels.tobytes())
+    else:
+        picture = Image.fromarray(pixels).convert("L" if mode in "IF" else "RGB").convert(mode)
+    picture.save(path)
+    by_path, by_file, in_memory = (
+        outcome(next(open_source(form).items).load) for form in (path, Image.open(path), picture)
+    )
+    if mode in ("LAB", "I", "F"):
+        assert all(isinstance(result, str) for result in (by_path, by_file, in_memory))
+    else:
+        np.testing.assert_array_equal(by_file, by_path)
+        np.testing.assert_array_equal(in_memory, by_path)
 
 
 def test_pil_over_the_pixel_limit() -> None:

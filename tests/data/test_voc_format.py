@@ -114,7 +114,9 @@ def test_lists(voc: Path) -> None:
     ):
         load_index(voc, "val")
     listed.write_text("three\n")
-    with pytest.raises(DataError, match=r"no annotation found; tried .*Annotations/three\.xml"):
+    with pytest.raises(
+        DataError, match=r"no annotation found; tried \S*/Annotations/three\.xml, \S*/annotations/three\.xml$"
+    ):
         load_index(voc, "val")
     listed.write_text("")
     with pytest.raises(DataError, match="the list is empty"):
@@ -131,6 +133,66 @@ def test_a_folder_as_split(voc: Path) -> None:
     (voc / "data.yaml").write_text("val: JPEGImages\nformat: voc\nnames: [a, b]\n")
     index = load_index(voc, "val")
     assert (len(index), index.report.missing_labels) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("images", "annotations"),
+    [("images", "annotations"), ("Images", "Annotations"), ("JPEGImages", "annotations"), ("images", "Annotations")],
+)
+@pytest.mark.parametrize("split", ["ImageSets/Main/val.txt", "val.txt", "images"])
+@pytest.mark.parametrize("suffix", [".xml", ".XML"])
+def test_other_names_of_the_folders(voc: Path, images: str, annotations: str, split: str, suffix: str) -> None:
+    (voc / "JPEGImages").rename(voc / images)
+    (voc / "Annotations").rename(voc / annotations)
+    (voc / annotations / "one.xml").rename(voc / annotations / f"one{suffix}")
+    (voc / "val.txt").write_text("one\n")
+    (voc / "data.yaml").write_text(f"val: {split.replace('images', images)}\nformat: voc\nnames: [a, b]\n")
+    assert load_index(voc, "val").boxes.tolist() == [[1, 2, 30, 40]]
+
+
+@pytest.mark.parametrize("annotations", ["annotations/val", "images/annotations", "images/val"])
+def test_folders_below_images(voc: Path, annotations: str) -> None:
+    (voc / "images").mkdir()
+    (voc / "JPEGImages").rename(voc / "images/val")
+    (voc / annotations).mkdir(parents=True, exist_ok=True)
+    (voc / "Annotations/one.xml").rename(voc / annotations / "one.xml")
+    (voc / "data.yaml").write_text("val: images/val\nformat: voc\nnames: [a, b]\n")
+    assert load_index(voc, "val").report.rows == 1
+
+
+def test_errors_list_the_folders_tried(voc: Path) -> None:
+    (voc / "Annotations/one.xml").unlink()
+    (voc / "data.yaml").write_text("val: JPEGImages\nformat: voc\nnames: [a, b]\n")
+    tried = ", ".join(f"{voc}/{folder}/one.xml" for folder in ("Annotations", "annotations", "JPEGImages"))
+    with pytest.raises(DataError, match=f"no annotation found; tried {tried}$"):
+        load_index(voc, "val")
+    (voc / "JPEGImages").rename(voc / "pictures")
+    (voc / "data.yaml").write_text("val: ImageSets/Main/val.txt\nnames: [a, b]\n")
+    with pytest.raises(DataError, match=r"its images are in none of \S*/JPEGImages, \S*/images, \S*/Images$"):
+        load_index(voc, "val")
+
+
+def test_lists_of_one_class(voc: Path) -> None:
+    listed = voc / "ImageSets/Main/val.txt"
+    listed.write_text("one  1\ntwo -1\nthree  0\n")
+    index = load_index(voc, "val")
+    assert [path.stem for path in index.paths] == ["one", "three"]
+    assert any("1 images flagged -1" in text for text in index.report.warnings)
+    listed.write_text("two  1\none  1\ntwo  1\n")
+    index = load_index(voc, "val")
+    assert ([path.stem for path in index.paths], index.report.deduplicated) == (["two", "one"], 1)
+    listed.write_text("one -1\ntwo -1\n")
+    with pytest.raises(DataError, match="all its 2 images are flagged -1"):
+        load_index(voc, "val")
+    listed.write_text("one 2\n")
+    with pytest.raises(DataError, match=r"val\.txt:1: one 2: no such image"):
+        load_index(voc, "val")
+
+
+def test_a_name_that_looks_flagged(voc: Path) -> None:
+    (voc / "JPEGImages/two.jpg").rename(voc / "JPEGImages/one 1.jpg")
+    (voc / "ImageSets/Main/val.txt").write_text("one\none 1\n")
+    assert [path.stem for path in load_index(voc, "val").paths] == ["one", "one 1"]
 
 
 def test_parse_annotation_does_not_fetch_or_expand() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from yolov12.cli import build_parser
+from yolov12.cli import main
+from yolov12.grammar import build_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 READMES = ("README.md", "README.ko.md")
@@ -49,11 +50,30 @@ def test_links_exist(readme: str) -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+@pytest.mark.parametrize("readme", READMES)
+def test_the_first_commands_output(
+    readme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As it is shown, but for the numbers that time makes and the folder that the package is in."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["predict"]) == 0
+    printed = capsys.readouterr()
+
+    def general(text: str) -> list[str]:
+        text = re.sub(r"^.*/samples/", "", text, flags=re.MULTILINE)
+        return sorted(re.sub(r"[\d.]+ (ms|images/s)", r"N \1", text).splitlines())
+
+    (shown,) = re.findall(r"```\n(imgsz .*?)```", (ROOT / readme).read_text(encoding="utf8"), re.DOTALL)
+    assert general(shown) == general(printed.out + printed.err)
+
+
 def test_the_program_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     samples = ROOT / "src/yolov12/assets/samples"
     (tmp_path / "images").symlink_to(samples)
     monkeypatch.chdir(tmp_path)
     (program,) = blocks("README.md", "python")
     exec(compile(program, "README.md", "exec"), {})
-    assert "WBC" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "WBC" in printed.out
+    assert "note: " not in printed.err
     assert (tmp_path / "annotated.jpg").exists()

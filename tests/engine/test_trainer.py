@@ -218,3 +218,27 @@ def test_frozen_layers_stay_as_they_are(data: Path, tmp_path: Path) -> None:
     frozen = [name for name in before if name.startswith(("backbone.stem.", "backbone.down_p2."))]
     assert all(torch.equal(before[name], after[name]) for name in frozen)
     assert not torch.equal(before["backbone.stage_p2.conv1.conv.weight"], after["backbone.stage_p2.conv1.conv.weight"])
+
+
+def test_auto_is_made_concrete_and_keeps_what_the_user_set(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = {**OPTIONS, "data": str(data), "project": str(tmp_path), "name": "run", "optimizer": "auto"}
+    values = {name: value for name, value in values.items() if name not in ("lr0", "momentum")}
+    run = start_training(resolve(TrainConfig, {**values, "lr0": 0.003}), narrow(), None, quiet)
+    saved = json.loads((tmp_path / "run" / "config.json").read_text())["options"]
+    assert saved["optimizer"] == {"value": "AdamW", "origin": "auto"}
+    assert saved["lr0"] == {"value": 0.003, "origin": "user"}
+    assert saved["momentum"] == {"value": 0.9, "origin": "auto"}
+    assert {group["lr"] for group in run.optimizer.param_groups} == {0.003}
+    assert "optimizer AdamW, lr0 0.003, momentum 0.9" in capsys.readouterr().err
+
+
+def test_batches_that_cannot_teach_are_refused_or_warned_about(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ConfigError, match=r"--imgsz 32: the last of \d+ images would be alone.*use --imgsz 64"):
+        new_trainer(data, tmp_path, imgsz=32, batch=1)
+    assert not (tmp_path / "run").exists()
+    new_trainer(data, tmp_path, nbs=4096, epochs=1)
+    assert "warning: 3 batches in all, but an optimizer step takes 2048" in capsys.readouterr().err

@@ -14,7 +14,8 @@ from index_factory import make_index
 from yolov12.config.run import ValConfig
 from yolov12.data.index import ImageIndex
 from yolov12.errors import ConfigError, DataError, ImageError
-from yolov12.evaluation.evaluator import evaluate, plan
+from yolov12.evaluation import evaluator
+from yolov12.evaluation.evaluator import evaluate, match_classes, plan
 
 CONFIG = ValConfig(imgsz=128, batch=3, verbose=False)
 SHAPES = [(60, 80), (80, 60), (60, 80), (64, 64), (300, 401), (60, 80), (31, 200), (60, 80)]
@@ -116,6 +117,14 @@ def test_a_bad_image_stops_or_is_skipped(index: ImageIndex) -> None:
     assert metrics.box.map50 == 1.0
 
 
+def test_the_pixel_limit_is_an_option(index: ImageIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    largest = 300 * 401
+    with pytest.raises(ImageError, match=rf"4\.png: pixels {largest} > {largest - 1}"):
+        evaluate(WhiteBoxRuntime(), index, replace(CONFIG, max_pixels=largest - 1))
+    monkeypatch.setitem(evaluator.read_image.__kwdefaults__, "max_pixels", 1)
+    assert evaluate(WhiteBoxRuntime(), index, replace(CONFIG, max_pixels=largest)).images == len(SHAPES)
+
+
 def test_a_whole_batch_of_bad_images_is_skipped(index: ImageIndex) -> None:
     for path in index.paths:
         path.unlink()
@@ -147,3 +156,17 @@ def test_nothing_is_printed_and_no_thread_stays(index: ImageIndex, capsys: pytes
 
 def test_an_empty_index() -> None:
     assert evaluate(WhiteBoxRuntime(), make_index([]), CONFIG).images == 0
+
+
+def test_classes_are_matched_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    index = make_index([[(0, 0, 9, 9, 0), (0, 0, 5, 5, 2)], [(1, 1, 4, 4, 1)]], names=("x", "y", "z"))
+    assert match_classes(index, {0: "x", 1: "y", 2: "z"}) is index
+    found = match_classes(index, {0: "z", 1: "x", 2: "y"})
+    assert found.names == ("z", "x", "y")
+    assert [found.names[label] for label in found.labels] == [index.names[label] for label in index.labels]
+    assert match_classes(index, {0: "0", 1: "1", 2: "2"}) is index  # a model without names of its own
+    assert capsys.readouterr().err == ""
+    assert match_classes(index, {0: "x", 1: "q", 2: "z"}) is index
+    assert capsys.readouterr().err == "warning: class names differ (model / data set): q / y\n"
+    with pytest.raises(ConfigError, match="3 classes, the model knows 2: x, y"):
+        match_classes(index, {0: "x", 1: "y"})

@@ -16,9 +16,12 @@ LAYOUTS = {"turbo": "turbo", "v1": "v1.0"}
 
 
 def filled_model(name: str, num_classes: int = 80) -> Detector:
-    """`turbo_n`, `v1_l` ... in eval mode, every tensor filled by its published key."""
-    layout, scale = name.split("_")
-    config = model_config(f"yolov12{scale}", LAYOUTS[layout], num_classes)
+    """`turbo_n`, `v1_l`, `yolo11n` ... in eval mode, every tensor filled by its published key."""
+    if "_" in name:
+        layout, scale = name.split("_")
+        config = model_config(f"yolov12{scale}", LAYOUTS[layout], num_classes)
+    else:
+        config = model_config(name, num_classes=num_classes)
     model = Detector(config)
     model.load_state_dict(official_to_ours(filled_state(config, model), config))
     return model.eval()

@@ -11,7 +11,7 @@ from torch import Tensor
 from yolov12.config.model import LAYOUTS, ModelConfig
 from yolov12.config.variants import model_config
 from yolov12.errors import CheckpointError
-from yolov12.models.checkpoint_map import LAYERS, official_layer_prefixes, official_to_ours, ours_to_official
+from yolov12.models.checkpoint_map import official_layer_prefixes, official_to_ours, ours_to_official
 from yolov12.models.detector import Detector, build_model
 
 
@@ -119,11 +119,11 @@ def test_our_own_state_dict_is_checked_too() -> None:
         ours_to_official({}, config_of("turbo"))
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_layer_prefixes_cover_every_parameter_once(layout: str) -> None:
-    config = config_of(layout)
+@pytest.mark.parametrize("variant", ["yolov12n", "yolo11n", "yolov8n"])
+def test_layer_prefixes_cover_every_parameter_once(variant: str) -> None:
+    config = model_config(variant)
     prefixes = official_layer_prefixes(config)
-    assert list(prefixes) == list(LAYERS)
+    assert list(prefixes) == sorted(prefixes)
     with torch.device("meta"):
         model = Detector(config)
     for name, _ in model.named_parameters():

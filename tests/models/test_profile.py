@@ -7,7 +7,7 @@ import torch
 
 from yolov12.config.model import LAYOUTS
 from yolov12.config.variants import SCALES, model_config
-from yolov12.models.checkpoint_map import LAYERS
+from yolov12.models.checkpoint_map import official_layer_prefixes
 from yolov12.models.detector import Detector, fuse
 from yolov12.models.profile import ModelProfile, attention_report, profile
 
@@ -57,11 +57,35 @@ def profile_of(layout: str, scale: str, imgsz: int | tuple[int, int] = 640) -> M
 def test_published_counts(layout: str, scale: str) -> None:
     counted = profile_of(layout, scale)
     column = list(SCALES).index(scale)
-    expected = {LAYERS[index]: row[column] for index, row in PARAMETERS[layout].items()}
+    layers = official_layer_prefixes(model_config(f"yolov12{scale}", layout))
+    expected = {layers[index]: row[column] for index, row in PARAMETERS[layout].items()}
     assert {layer.name: layer.parameters for layer in counted.layers} == expected
     assert counted.gflops == pytest.approx(GFLOPS[layout][scale], rel=0.01)
     if layout == "v1.0":
         assert counted.gflops_with_attention == pytest.approx(WITH_ATTENTION[scale], rel=0.01)
+
+
+# The families to compare with: parameters, GFLOPs with attention products (fused).
+OTHERS = {
+    "yolo11": {
+        "n": (2_624_080, 6.54), "s": (9_458_752, 21.59), "m": (20_114_688, 68.10), "l": (25_372_160, 87.16),
+        "x": (56_966_176, 195.27),
+    },
+    "yolov8": {
+        "n": (3_157_200, 8.74), "s": (11_166_560, 28.60), "m": (25_902_640, 78.94), "l": (43_691_520, 165.15),
+        "x": (68_229_648, 257.80),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("family", OTHERS)
+def test_counts_of_the_other_families(family: str, scale: str) -> None:
+    with torch.device("meta"):
+        counted = profile(Detector(model_config(f"{family}{scale}")))
+    parameters, gflops = OTHERS[family][scale]
+    assert counted.parameters == parameters
+    assert counted.gflops_with_attention == pytest.approx(gflops, rel=0.01)
 
 
 def test_operations_grow_with_the_image() -> None:
@@ -78,7 +102,7 @@ def test_a_fused_model_reports_the_same() -> None:
 def test_table() -> None:
     counted = profile_of("turbo", "n", 64)
     lines = counted.table().splitlines()
-    assert len(lines) == 1 + len(LAYERS) + 1
+    assert len(lines) == 1 + len(TURBO) + 1
     assert "16x32x32" in lines[1]
     assert "+5" in lines[-2]  # three levels of boxes and of classes, one shown
     assert f"{counted.parameters:,}" in lines[-1]

@@ -53,7 +53,7 @@ def test_an_unknown_name_lists_the_choices() -> None:
 
 
 def test_what_is_registered() -> None:
-    assert (BACKBONES.kinds, NECKS.kinds, HEADS.kinds) == (("yolov12",), ("pafpn",), ("detect",))
-    assert backbones.__all__ == ["Yolov12Backbone"]
+    assert (BACKBONES.kinds, NECKS.kinds, HEADS.kinds) == (("yolo11", "yolov12", "yolov8"), ("pafpn",), ("detect",))
+    assert backbones.__all__ == ["Yolo11Backbone", "Yolov8Backbone", "Yolov12Backbone"]
     assert necks.__all__ == ["PAFPN"]
     assert heads.__all__ == ["DetectHead"]

@@ -92,14 +92,12 @@ def test_the_unstripped_file_gives_its_average(files: dict[str, ModelFile]) -> N
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ("keys_yolo11n_detect.csv", "a YOLO11 detect model"),
-        ("keys_yolov8n_detect.csv", "a YOLOv8 detect model"),
-        ("keys_turbo_n_seg.csv", "a YOLOv12 segment model"),
-        ("keys_turbo_n_cls.csv", "a YOLOv12 classify model"),
-        ("keys_v1_n_seg.csv", "a YOLOv12 segment model"),
-        ("keys_v1_n_cls.csv", "a YOLOv12 classify model"),
-        ("keys_v1_n_pose.csv", "a YOLOv12 pose model"),
-        ("keys_v1_n_obb.csv", "a YOLOv12 obb model"),
+        ("keys_turbo_n_seg.csv", "a yolov12 segment model"),
+        ("keys_turbo_n_cls.csv", "a yolov12 classify model"),
+        ("keys_v1_n_seg.csv", "a yolov12 segment model"),
+        ("keys_v1_n_cls.csv", "a yolov12 classify model"),
+        ("keys_v1_n_pose.csv", "a yolov12 pose model"),
+        ("keys_v1_n_obb.csv", "a yolov12 obb model"),
     ],
 )
 def test_other_published_models_are_named_and_refused(shared: Path, tmp_path: Path, keys: str, message: str) -> None:

@@ -15,7 +15,7 @@ from yolov12.models.checkpoint_map import official_to_ours, ours_to_official
 from yolov12.models.detector import fuse
 from yolov12.models.heads.detect import DetectOutputs, decode
 
-MODELS = ("turbo_n", "turbo_s", "turbo_l", "v1_n", "v1_l")
+MODELS = ("turbo_n", "turbo_s", "turbo_l", "v1_n", "v1_l", "yolo11n", "yolov8n")
 RAW, PIXELS, SCORES = 1e-3, 2e-2, 1e-3
 """The fixtures' own tolerances: raw outputs, decoded boxes in pixels, scores."""
 
@@ -57,7 +57,7 @@ def test_the_area_split_is_seen_by_the_fixture(golden: Path) -> None:
         assert np.abs(raw[1] - expected["p4"]).max() > 100 * RAW
 
 
-@pytest.mark.parametrize("name", ["turbo_n", "turbo_l", "v1_n", "v1_l"])
+@pytest.mark.parametrize("name", ["turbo_n", "turbo_l", "v1_n", "v1_l", "yolo11n", "yolov8n"])
 def test_keys(shared: Path, name: str) -> None:
     model = filled_model(name)
     official = ours_to_official(model.state_dict(), model.config)
@@ -69,7 +69,7 @@ def test_keys(shared: Path, name: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["turbo_n", "turbo_l", "v1_n", "v1_l"])
+@pytest.mark.parametrize("name", ["turbo_n", "turbo_l", "v1_n", "v1_l", "yolo11n", "yolov8n"])
 def test_round_trip_is_exact(name: str) -> None:
     """Published -> ours -> published, every bit."""
     model = filled_model(name)

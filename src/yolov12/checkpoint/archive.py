@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -73,10 +73,21 @@ class TorchArchive:
 
     def tensor(self, reference: TensorRef) -> Tensor:
         """A tensor of its own memory, in the type that the file stores."""
-        record = self.check(reference)
-        storage = torch.frombuffer(bytearray(self._read(record)), dtype=DTYPES[reference.storage.dtype])
-        view = storage.as_strided(reference.shape, reference.strides, reference.offset)
-        return view.clone(memory_format=torch.contiguous_format)
+        return self.tensors({"": reference})[""]
+
+    def tensors(self, references: Mapping[str, TensorRef]) -> dict[str, Tensor]:
+        """Tensors of their own memory, in the types that the file stores. A record that several share is read once."""
+        sharing: dict[str, list[str]] = {}
+        for name, reference in references.items():
+            sharing.setdefault(self.check(reference), []).append(name)
+        found: dict[str, Tensor] = {}
+        for record, names in sharing.items():
+            data = bytearray(self._read(record))
+            for name in names:
+                shape, strides, offset = references[name].shape, references[name].strides, references[name].offset
+                storage = torch.frombuffer(data, dtype=DTYPES[references[name].storage.dtype])
+                found[name] = storage.as_strided(shape, strides, offset).clone(memory_format=torch.contiguous_format)
+        return {name: found[name] for name in references}
 
     def _record(self, storage: StorageRef) -> str:
         """The member of a storage, after a check that it exists and has the size that the pickle claims."""

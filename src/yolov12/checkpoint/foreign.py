@@ -2,12 +2,14 @@
 
 Nothing of the other project is needed or imported. A pickled network is a tree of inert objects (see `inert`) whose
 `_parameters`, `_buffers` and `_modules` are walked in torch's own order. The weight average is preferred where the
-file has one. Half-precision weights become float32.
+file has one. Half-precision weights become float32. What wrappers (data parallel, compiled modules) put in front of
+every key is taken off.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from yolov12.models.checkpoint_map import official_to_ours
 WEIGHT_ENTRIES = ("ema", "model", "state_dict", "model_state", "model_state_dict")
 """Where a checkpoint keeps its weights, best first."""
 
+FIRST_LAYER = re.compile(r"model\.0\.(?!.*model\.)")
 STRIDES = [8.0, 16.0, 32.0]
 MAX_DEPTH = 32
 MAX_TENSORS = 20_000
@@ -39,7 +42,7 @@ def model_from_archive(path: Path) -> ModelFile:
         for reference in references.values():
             archive.check(reference)
         _check_budget(references)
-        state = {name: archive.tensor(reference) for name, reference in references.items()}
+        state = archive.tensors(_unwrapped(references))
         attributes = weights.state if isinstance(weights, InertObject) else {}
         if isinstance(strides := attributes.get("stride"), TensorRef):
             _check_strides(archive.tensor(strides))
@@ -104,11 +107,21 @@ def _plain_tensors(state: Mapping[Any, Any]) -> dict[str, TensorRef]:
     return tensors
 
 
+def _unwrapped(references: Mapping[str, TensorRef]) -> dict[str, TensorRef]:
+    """The same tensors without the prefix that all of their names share in front of `model.<layer>`."""
+    first = next((name for name in references if FIRST_LAYER.search(name)), "")
+    prefix = first[: FIRST_LAYER.search(first).start()] if first else ""  # type: ignore[union-attr]
+    if not all(name.startswith(prefix) for name in references):
+        return dict(references)
+    return {name.removeprefix(prefix): reference for name, reference in references.items()}
+
+
 def _check_budget(references: Mapping[str, TensorRef]) -> None:
-    """Refuse before memory is taken. A record is read whole for each tensor in it, so its size counts as well."""
+    """Refuse before memory is taken. Records are read whole, however little of them is used, so their size counts."""
     if len(references) > MAX_TENSORS:
         raise CheckpointError(f"{len(references)} tensors, more than the limit of {MAX_TENSORS}")
-    total = sum(max(math.prod(ref.shape), ref.storage.count) for ref in references.values())
+    storages = {ref.storage.key: ref.storage.count for ref in references.values()}
+    total = max(sum(math.prod(ref.shape) for ref in references.values()), sum(storages.values()))
     if total > MAX_PARAMETERS:
         raise CheckpointError(f"{total} parameters, more than the limit of {MAX_PARAMETERS}")
 
@@ -123,6 +136,8 @@ def _class_names(names: object) -> dict[int, str]:
     if names is None:
         return {}
     pairs = names if isinstance(names, dict) else dict(enumerate(names)) if isinstance(names, list | tuple) else None
+    if pairs is not None and all(isinstance(key, str) and key.isdecimal() for key in pairs):
+        pairs = {int(key): name for key, name in pairs.items()}
     if pairs is None or not all(type(key) is int and isinstance(name, str) for key, name in pairs.items()):
         raise CheckpointError("names: expected class numbers and texts")
     return dict(pairs)

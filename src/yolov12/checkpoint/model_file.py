@@ -53,7 +53,7 @@ def check_state(state: Mapping[str, Tensor], config: ModelConfig) -> None:
 
     The network is laid out without memory, so a header that claims enormous widths costs nothing.
     """
-    repeats = config.backbone.repeats + config.backbone.attention_repeats + config.neck.repeats
+    repeats = config.backbone.units + config.neck.units
     if repeats > len(state):
         raise CheckpointError(f"damaged header ({repeats} repeated units, but only {len(state)} tensors)")
     with torch.device("meta"):

@@ -2,74 +2,66 @@
 
 Widths, repeats, groups and kernels are read off the shapes, so a file with unusual ones (a fork that leaves a layer
 unscaled when its nominal width equals the number of classes, MLPs of 307 or 460 channels) still loads. The scale's
-letter is then only a label: the published scale that agrees in most layers.
+letter is then only a label: the published scale that agrees in most layers. A width is what most of the tensors of its
+layer say, so that one damaged tensor is found to be the odd one out when the weights are loaded.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from yolov12.config.model import DetectHeadConfig, ModelConfig, PAFPNConfig, Yolov12BackboneConfig
-from yolov12.config.variants import SCALES, model_config
+from yolov12.config.model import (
+    STANDARD,
+    BackboneConfig,
+    DetectHeadConfig,
+    ModelConfig,
+    PAFPNConfig,
+    Yolo11BackboneConfig,
+    Yolov8BackboneConfig,
+    Yolov12BackboneConfig,
+)
+from yolov12.config.variants import FAMILIES, model_config
 from yolov12.errors import CheckpointError, ConfigError
+from yolov12.models.checkpoint_map import HEAD_LAYERS, LAYERS
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 SIDES = 4
-BACKBONE_OUTPUTS = (
-    "model.0.conv", "model.1.conv", "model.2.cv2.conv", "model.3.conv", "model.4.cv2.conv", "model.5.conv",
-    "model.6.cv2.conv", "model.7.conv", "model.8.cv2.conv",
-)  # fmt: skip
-NECK_OUTPUTS = (
-    "model.11.cv2.conv", "model.14.cv2.conv", "model.15.conv",
-    "model.17.cv2.conv", "model.18.conv", "model.20.cv2.conv",
-)  # fmt: skip
+LEVELS = range(3)
 ATTENTION = re.compile(r"model\.[68]\.m\.\d+\.[01]\.attn\.")
 
 
-class Family(NamedTuple):
-    """A family of networks, and how its tensors give it away."""
+class Marks(NamedTuple):
+    """How the tensors of a family give it away, and how to read its backbone and the blocks of its neck."""
 
-    name: str
     matches: Callable[[Shapes], bool]
-
-
-FAMILIES = (
-    Family("YOLOv12", lambda shapes: any(ATTENTION.match(name) for name in shapes)),
-    Family("YOLO11", lambda shapes: _mentions(shapes, ".ffn.") and not _mentions(shapes, ".one2one")),
-    Family(
-        "YOLOv8",
-        lambda shapes: (
-            "model.2.m.0.cv1.conv.weight" in shapes
-            and "model.2.cv3.conv.weight" not in shapes
-            and not _mentions(shapes, ".attn.")
-        ),
-    ),
-)
+    backbone: Callable[[Shapes, tuple[int, ...]], BackboneConfig]
+    neck_block: str
 
 
 def recognise(shapes: Shapes) -> ModelConfig:
     """The config of the network whose published state dict has these shapes.
 
-    Raises CheckpointError, in one line, for anything but a YOLOv12 detector, naming family and task where they are
-    known, or the tensor that is missing.
+    Raises CheckpointError, in one line, for anything but a detector of a known family, naming family and task where
+    they are known, or the tensor that is missing.
     """
-    family = next((family.name for family in FAMILIES if family.matches(shapes)), None)
+    family = next((family for family, marks in MARKS.items() if marks.matches(shapes)), None)
     if family is None:
         first = next(iter(shapes.items()), ("none", ()))
         raise CheckpointError(
-            f"not a YOLOv12 model: {len(shapes)} tensors, the first is {first[0]} of shape {first[1]}; "
+            f"not a YOLOv12, YOLO11 or YOLOv8 model: {len(shapes)} tensors, first {first[0]} of shape {first[1]}; "
             "expected a published state dict (model.0.conv.weight ...) or a file of this package"
         )
     task = _task(shapes)
-    if family != "YOLOv12" or task != "detect":
-        raise CheckpointError(f"a {family} {task} model: this version reads YOLOv12 detect models; others come later")
+    if task != "detect":
+        raise CheckpointError(f"a {family} {task} model: this version reads detect models; others come later")
     try:
-        return _detector_config(shapes)
+        return _detector_config(shapes, family)
     except ConfigError as error:
-        raise CheckpointError(f"a YOLOv12 detect model with an impossible shape ({error})") from error
+        raise CheckpointError(f"a {family} detect model with an impossible shape ({error})") from error
 
 
 def _task(shapes: Shapes) -> str:
@@ -84,63 +76,132 @@ def _task(shapes: Shapes) -> str:
     return "detect"
 
 
-def _detector_config(shapes: Shapes) -> ModelConfig:
-    channels = tuple(_conv(shapes, prefix)[0] for prefix in BACKBONE_OUTPUTS)
-    neck_channels = tuple(_conv(shapes, prefix)[0] for prefix in NECK_OUTPUTS)
-    backbone = Yolov12BackboneConfig(
-        channels=channels,
-        down_groups=(_groups(shapes, 1, channels[0]), _groups(shapes, 3, channels[2])),
+def _detector_config(shapes: Shapes, family: str) -> ModelConfig:
+    marks, widths = MARKS[family], _widths(shapes, family)
+    backbone = marks.backbone(shapes, widths[:-NECK_LAYERS])
+    blocks = [layer for layer, part in LAYERS[family].items() if part.startswith("neck.")]
+    neck = PAFPNConfig(
+        channels=widths[-NECK_LAYERS:],
+        repeats=_count(shapes, f"model.{blocks[0]}.m."),
+        block=marks.neck_block,
+        use_c3k=marks.neck_block == "c3k2" and f"model.{blocks[0]}.m.0.cv3.conv.weight" in shapes,
+    )
+    prefix = f"model.{HEAD_LAYERS[family]}"
+    plain = f"{prefix}.cv3.0.0.conv.weight" in shapes
+    head = DetectHeadConfig(
+        num_classes=_width(shapes, *(f"{prefix}.cv3.{level}.2" for level in LEVELS)),
+        box_channels=_width(shapes, *(f"{prefix}.cv2.{level}.0" for level in LEVELS)),
+        class_channels=_width(shapes, *(f"{prefix}.cv3.{level}.0{'' if plain else '.1'}" for level in LEVELS)),
+        bins=_width(shapes, *(f"{prefix}.cv2.{level}.2" for level in LEVELS)) // SIDES,
+        class_branch="plain" if plain else "depthwise",
+    )
+    layout = STANDARD if family != "yolov12" else "turbo" if _mentions(shapes, ".attn.qk.") else "v1.0"
+    variant = _nearest_variant(family, backbone, neck, layout)
+    return ModelConfig(variant, layout, "detect", backbone, neck, {"detect": head})
+
+
+def _widths(shapes: Shapes, family: str) -> tuple[int, ...]:
+    """Output widths of the layers of backbone and neck, but for attention, which keeps the width."""
+    layers = {layer: part for layer, part in LAYERS[family].items() if part != "backbone.attention"}
+    plain = ("backbone.stem", "backbone.down_", "neck.down_")
+    units = (f"model.{layer}{'' if part.startswith(plain) else '.cv2'}" for layer, part in layers.items())
+    return tuple(_width(shapes, unit) for unit in units)
+
+
+def _yolov12_backbone(shapes: Shapes, widths: tuple[int, ...]) -> Yolov12BackboneConfig:
+    return Yolov12BackboneConfig(
+        channels=widths,
+        down_groups=(_groups(shapes, 1, widths[0], widths[1]), _groups(shapes, 3, widths[2], widths[3])),
         use_c3k="model.2.m.0.cv3.conv.weight" in shapes,
         repeats=_count(shapes, "model.2.m."),
         attention_repeats=_count(shapes, "model.6.m."),
-        mlp_hidden=tuple(_conv(shapes, f"model.{layer}.m.0.0.mlp.0.conv")[0] for layer in (6, 8)),
-        position_kernel=_conv(shapes, "model.6.m.0.0.attn.pe.conv")[2],
+        mlp_hidden=tuple(_width(shapes, f"model.{layer}.m.0.0.mlp.0") for layer in (6, 8)),
+        position_kernel=_position_kernel(shapes),
         residual_scale="model.6.gamma" in shapes,
         position_bias="model.6.m.0.0.attn.pe.conv.bias" in shapes,
     )
-    head = DetectHeadConfig(
-        num_classes=_conv(shapes, "model.21.cv3.0.2")[0],
-        box_channels=_conv(shapes, "model.21.cv2.0.0.conv")[0],
-        class_channels=_conv(shapes, "model.21.cv3.0.0.1.conv")[0],
-        bins=_conv(shapes, "model.21.cv2.0.2")[0] // SIDES,
+
+
+def _yolo11_backbone(shapes: Shapes, widths: tuple[int, ...]) -> Yolo11BackboneConfig:
+    return Yolo11BackboneConfig(
+        channels=widths,
+        repeats=_count(shapes, "model.2.m."),
+        use_c3k="model.2.m.0.cv3.conv.weight" in shapes,
+        attention_repeats=_count(shapes, "model.10.m."),
     )
-    layout = "turbo" if _mentions(shapes, ".attn.qk.") else "v1.0"
-    neck = PAFPNConfig(channels=neck_channels, repeats=_count(shapes, "model.11.m."))
-    return ModelConfig(_nearest_variant(backbone, neck, layout), layout, "detect", backbone, neck, {"detect": head})
 
 
-def _nearest_variant(backbone: Yolov12BackboneConfig, neck: PAFPNConfig, layout: str) -> str:
+def _yolov8_backbone(shapes: Shapes, widths: tuple[int, ...]) -> Yolov8BackboneConfig:
+    return Yolov8BackboneConfig(widths, tuple(_count(shapes, f"model.{layer}.m.") for layer in (2, 4, 6, 8)))
+
+
+MARKS: dict[str, Marks] = {
+    "yolov12": Marks(lambda shapes: any(ATTENTION.match(name) for name in shapes), _yolov12_backbone, "relan"),
+    "yolo11": Marks(
+        lambda shapes: _mentions(shapes, ".ffn.") and not _mentions(shapes, ".one2one"), _yolo11_backbone, "c3k2"
+    ),
+    "yolov8": Marks(
+        lambda shapes: (
+            "model.2.m.0.cv1.conv.weight" in shapes
+            and "model.2.cv3.conv.weight" not in shapes
+            and not _mentions(shapes, ".attn.")
+        ),
+        _yolov8_backbone,
+        "c2f",
+    ),
+}
+NECK_LAYERS = 6
+
+
+def _nearest_variant(family: str, backbone: BackboneConfig, neck: PAFPNConfig, layout: str) -> str:
     """The published model that agrees in most widths and structure."""
 
     def agreement(variant: str) -> int:
-        published = model_config(variant, layout)
+        published = model_config(variant, layout if layout != STANDARD else "turbo")
         widths = zip(
             backbone.channels + neck.channels, published.backbone.channels + published.neck.channels, strict=True
         )
-        structure = (
-            backbone.use_c3k == published.backbone.use_c3k,
-            backbone.repeats == published.backbone.repeats,
-            backbone.attention_repeats == published.backbone.attention_repeats,
-            backbone.residual_scale == published.backbone.residual_scale,
-        )
-        return sum(found == expected for found, expected in widths) + sum(structure)
+        ours, theirs = vars(backbone), vars(published.backbone)
+        same_structure: int = sum(ours[name] == theirs[name] for name in STRUCTURE if name in ours)
+        return same_structure + sum(found == expected for found, expected in widths)
 
-    return max((f"yolov12{scale}" for scale in SCALES), key=agreement)
+    return max((f"{family}{scale}" for scale in FAMILIES[family].scales), key=agreement)
 
 
-def _conv(shapes: Shapes, prefix: str) -> tuple[int, int, int, int]:
-    """Shape of a convolution's weight: (out, in / groups, height, width)."""
-    name = f"{prefix}.weight"
-    if name not in shapes:
-        raise CheckpointError(f"a YOLOv12 detect model that lacks the tensor {name}")
-    shape = shapes[name]
-    if len(shape) != 4 or 0 in shape:
-        raise CheckpointError(f"{name}: expected a convolution's four dimensions, found shape {shape}")
-    return shape[0], shape[1], shape[2], shape[3]
+STRUCTURE = ("use_c3k", "repeats", "attention_repeats", "residual_scale")
 
 
-def _groups(shapes: Shapes, layer: int, channels_in: int) -> int:
-    return max(1, channels_in // _conv(shapes, f"model.{layer}.conv")[1])
+def _width(shapes: Shapes, *units: str) -> int:
+    """Output width of layers that are equally wide, by the vote of their weights, biases and norms."""
+    owners = ("", ".conv", ".bn")
+    names = [f"{unit}{owner}" for unit in units for owner in owners]
+    found = (shapes[name] for prefix in names for name in _own_tensors(shapes, prefix))
+    return _vote((shape[0] for shape in found if shape), f"{units[0]}.weight")
+
+
+def _own_tensors(shapes: Shapes, prefix: str) -> Iterable[str]:
+    leaves = ("weight", "bias", "running_mean", "running_var")
+    return (f"{prefix}.{leaf}" for leaf in leaves if f"{prefix}.{leaf}" in shapes)
+
+
+def _groups(shapes: Shapes, layer: int, channels_in: int, channels_out: int) -> int:
+    """Groups of a convolution, 1 when its weight says something impossible."""
+    per_group = (*shapes.get(f"model.{layer}.conv.weight", ()), 0, 0)[1]
+    groups = channels_in // per_group if per_group else 1
+    return groups if groups and not channels_in % groups and not channels_out % groups else 1
+
+
+def _position_kernel(shapes: Shapes) -> int:
+    weights = (shape for name, shape in shapes.items() if name.endswith(".attn.pe.conv.weight"))
+    return _vote((shape[3] for shape in weights if len(shape) == 4), "model.6.m.0.0.attn.pe.conv.weight")
+
+
+def _vote(values: Iterable[int], name: str) -> int:
+    """The most frequent of `values`; CheckpointError naming a tensor that should have been among them."""
+    counted = Counter(values).most_common(1)
+    if not counted:
+        raise CheckpointError(f"a detect model that lacks the tensor {name}")
+    return counted[0][0]
 
 
 def _count(shapes: Shapes, prefix: str) -> int:

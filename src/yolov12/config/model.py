@@ -16,10 +16,15 @@ from yolov12.config.fields import from_fields, require_mapping
 from yolov12.errors import ConfigError, did_you_mean
 
 LAYOUTS = ("turbo", "v1.0")
+STANDARD = "standard"
+"""The only layout of the families that were published in one."""
 TASKS = ("detect",)
 
 HEAD_DIM = 32
 """Channels of one attention head; stages with attention need a hidden width that is a multiple of it."""
+
+PSA_HEAD_DIM = 64
+"""Channels of one head of YOLO11's attention, which half of the channels pass."""
 
 WIDTH_MULTIPLE = 8
 """Every layer's width is a multiple of this."""
@@ -33,6 +38,12 @@ class PartConfig:
     """Base of the configs of backbones, necks and heads: `kind` is the name under which the part is registered."""
 
     kind: ClassVar[str] = ""
+
+    @property
+    def units(self) -> int:
+        """Repeated units, each of which has tensors of its own: a bound to check before anything is built."""
+        counts = [value for name, value in vars(self).items() if name.endswith("repeats")]
+        return sum(sum(count) if isinstance(count, tuple) else count for count in counts)
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -97,23 +108,88 @@ class Yolov12BackboneConfig(PartConfig):
 
 
 @dataclass(frozen=True)
+class Yolov8BackboneConfig(PartConfig):
+    """Backbone of YOLOv8: C2f stages, spatial pyramid pooling.
+
+    channels   output widths: stem, then down and stage of p2, p3, p4, p5, then pooling
+    repeats    bottlenecks inside each of the four stages
+    """
+
+    kind: ClassVar[str] = "yolov8"
+
+    channels: tuple[int, ...]
+    repeats: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_lengths(self, channels=10, repeats=4)
+        _require_multiples(self.kind, self.channels)
+
+
+@dataclass(frozen=True)
+class Yolo11BackboneConfig(PartConfig):
+    """Backbone of YOLO11: C3k2 stages, spatial pyramid pooling, attention at stride 32.
+
+    channels            output widths: stem, then down and stage of p2, p3, p4, p5, then pooling
+    repeats             units inside each stage
+    use_c3k             C3k instead of a bottleneck also inside stage_p2 and stage_p3
+    attention_repeats   attention blocks
+    """
+
+    kind: ClassVar[str] = "yolo11"
+
+    channels: tuple[int, ...]
+    repeats: int
+    use_c3k: bool
+    attention_repeats: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_lengths(self, channels=10)
+        _require_multiples(self.kind, self.channels)
+        if self.channels[-1] % (2 * PSA_HEAD_DIM):
+            raise ConfigError(
+                f"{self.kind}.channels {self.channels}: the last, which attention works on, must be a multiple of "
+                f"{2 * PSA_HEAD_DIM}"
+            )
+
+
+PAFPN_BLOCKS = ("relan", "c3k2", "c2f")
+
+
+@dataclass(frozen=True)
 class PAFPNConfig(PartConfig):
-    """Neck: top-down, then bottom-up feature pyramid; widths of top_p4, out_p3, down_p3, out_p4, down_p4, out_p5."""
+    """Neck: top-down, then bottom-up feature pyramid.
+
+    channels   output widths: top_p4, out_p3, down_p3, out_p4, down_p4, out_p5
+    repeats    units inside each block
+    block      'relan' (YOLOv12) or 'c3k2' (YOLO11), both with a C3k2 of C3k at out_p5; or 'c2f' (YOLOv8) everywhere
+    use_c3k    the units of 'c3k2' blocks are C3k, not bottlenecks
+    """
 
     kind: ClassVar[str] = "pafpn"
 
     channels: tuple[int, ...]
     repeats: int
+    block: str = "relan"
+    use_c3k: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _require_lengths(self, channels=6)
         _require_multiples(self.kind, self.channels)
+        require_choice("neck.block", self.block, PAFPN_BLOCKS)
+
+
+CLASS_BRANCHES = ("depthwise", "plain")
 
 
 @dataclass(frozen=True)
 class DetectHeadConfig(PartConfig):
-    """Anchor-free detection head: hidden widths of its two branches, bins of a box side's distribution."""
+    """Anchor-free detection head: hidden widths of its two branches, bins of a box side's distribution.
+
+    `class_branch` is 'depthwise' (depthwise and 1x1 convolutions) or 'plain' (3x3 convolutions, YOLOv8).
+    """
 
     kind: ClassVar[str] = "detect"
 
@@ -121,13 +197,20 @@ class DetectHeadConfig(PartConfig):
     box_channels: int
     class_channels: int
     bins: int = 16
+    class_branch: str = "depthwise"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_choice("head.class_branch", self.class_branch, CLASS_BRANCHES)
 
 
-BackboneConfig = Yolov12BackboneConfig
+BackboneConfig = Yolov12BackboneConfig | Yolo11BackboneConfig | Yolov8BackboneConfig
 NeckConfig = PAFPNConfig
 HeadConfig = DetectHeadConfig
 
-BACKBONE_CONFIGS: dict[str, type[BackboneConfig]] = {Yolov12BackboneConfig.kind: Yolov12BackboneConfig}
+BACKBONE_CONFIGS: dict[str, type[BackboneConfig]] = {
+    config.kind: config for config in (Yolov12BackboneConfig, Yolo11BackboneConfig, Yolov8BackboneConfig)
+}
 NECK_CONFIGS: dict[str, type[NeckConfig]] = {PAFPNConfig.kind: PAFPNConfig}
 HEAD_CONFIGS: dict[str, type[HeadConfig]] = {DetectHeadConfig.kind: DetectHeadConfig}
 
@@ -148,8 +231,7 @@ class ModelConfig:
     strides: tuple[int, ...] = (8, 16, 32)
 
     def __post_init__(self) -> None:
-        if self.layout not in LAYOUTS:
-            raise ConfigError(f"layout {self.layout!r}: choose from {', '.join(LAYOUTS)}")
+        require_choice("layout", self.layout, (*LAYOUTS, STANDARD))
         if self.task not in TASKS:
             raise ConfigError(f"task {self.task!r} is not available yet. Available: {', '.join(TASKS)}")
         if self.task not in self.heads:
@@ -186,6 +268,12 @@ class ModelConfig:
 
 
 T = TypeVar("T")
+
+
+def require_choice(where: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise ConfigError, with the nearest choice, unless `value` is one of `choices`."""
+    if value not in choices:
+        raise ConfigError(f"{where} {value!r}: choose from {', '.join(choices)}.{did_you_mean(value, choices)}")
 
 
 def _require_lengths(config: PartConfig, **lengths: int) -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import sys
 import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from yolov12.config.run import ImageSize, PredictConfig, TrainConfig, ValConfig
 from yolov12.errors import ConfigError, did_you_mean
@@ -24,8 +26,14 @@ STRIDE = 32
 """Canvas sides are multiples of this: the largest stride of the network."""
 
 DEFAULT, USER = "default", "user"
-NULLABLE = ("classes",)
-TRUE_WORDS, FALSE_WORDS = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
+
+
+@runtime_checkable
+class ArrayLike(Protocol):
+    """A NumPy number or array, or a tensor, without importing either."""
+
+    def tolist(self) -> Any:
+        """The same as Python numbers, in lists if it has dimensions."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +96,7 @@ def from_text(config_type: type[Any], name: str, text: str | list[str] | bool) -
         return numbers[0] if len(numbers) == 1 else tuple(numbers)
     if name == "classes":
         return tuple(int(word) if word.isdecimal() else word for word in words)
-    word = words[0]
-    if kind is bool:
-        if word.lower() not in TRUE_WORDS + FALSE_WORDS:
-            raise ConfigError(f"--{name} {word!r}: expected true or false")
-        return word.lower() in TRUE_WORDS
-    return _number(name, kind, word) if kind in (int, float) else word
+    return _number(name, kind, words[0]) if kind in (int, float) else words[0]
 
 
 def round_up_to_stride(imgsz: ImageSize) -> ImageSize:
@@ -103,7 +106,31 @@ def round_up_to_stride(imgsz: ImageSize) -> ImageSize:
     return (math.ceil(imgsz[0] / STRIDE) * STRIDE, math.ceil(imgsz[1] / STRIDE) * STRIDE)
 
 
+def report_rounding(imgsz: ImageSize) -> ImageSize:
+    """`imgsz` rounded up to multiples of 32; says so on stderr when that changes it."""
+    rounded = round_up_to_stride(imgsz)
+    if rounded != imgsz:
+        print(f"imgsz {imgsz} rounded up to {rounded}: sides must be multiples of {STRIDE}", file=sys.stderr)
+    return rounded
+
+
+def storable(options: Mapping[str, object]) -> dict[str, object]:
+    """Options of a training, checked, as its saved run needs them: the side it uses, a path for any working folder."""
+    config = resolve(TrainConfig, options).config
+    stored = dict(options)
+    if "imgsz" in options:
+        stored["imgsz"] = report_rounding(config.imgsz)
+    if os.path.exists(config.data):
+        stored["data"] = str(Path(config.data).absolute())
+    return stored
+
+
+def _plain(value: object) -> object:
+    return value.tolist() if isinstance(value, ArrayLike) else value
+
+
 def _convert(name: str, kind: Any, value: object) -> object:
+    value = _plain(value)
     if name == "device" and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if name == "classes":
@@ -122,6 +149,7 @@ def _convert(name: str, kind: Any, value: object) -> object:
 
 def _image_size(name: str, value: object) -> ImageSize:
     sides: list[Any] = list(value) if isinstance(value, (tuple, list)) else [value]
+    sides = [_plain(side) for side in sides]
     if len(sides) not in (1, 2) or any(isinstance(side, bool) or not isinstance(side, int) for side in sides):
         raise ConfigError(f"--{name} {value!r}: expected one side, or height and width, in whole pixels")
     return sides[0] if len(sides) == 1 else (sides[0], sides[1])
@@ -131,6 +159,7 @@ def _class_list(value: object) -> tuple[int | str, ...] | None:
     if value is None:
         return None
     entries: list[Any] = list(value) if isinstance(value, (tuple, list, set, frozenset)) else [value]
+    entries = [_plain(entry) for entry in entries]
     if any(isinstance(entry, bool) or not isinstance(entry, (int, str)) for entry in entries):
         raise ConfigError(f"--classes {value!r}: expected class ids or names")
     return tuple(entries)

@@ -7,7 +7,7 @@ help text, range and choices; the command line, the Python facade and the checks
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 ImageSize = int | tuple[int, int]  # one side, or (height, width)
 
@@ -153,11 +153,3 @@ class PredictConfig:
     name: str = option("predict", "name of this run's folder")
     exist_ok: bool = option(False, "write into an existing run folder instead of numbering a new one")
     verbose: bool = option(True, "print progress and a summary")
-
-
-Verb = Literal["train", "val", "predict"]
-CONFIGS: dict[Verb, type[TrainConfig] | type[ValConfig] | type[PredictConfig]] = {
-    "train": TrainConfig,
-    "val": ValConfig,
-    "predict": PredictConfig,
-}

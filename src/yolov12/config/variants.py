@@ -1,7 +1,8 @@
-"""The published models by name: the table of the ten YOLOv12 detectors, and what a name or a layout may be.
+"""The published models by name: tables of sizes, and what a name or a layout may be.
 
-Tian et al. 2025 (arXiv:2502.12524), in both layouts: `turbo` (the repository's main branch) and `v1.0` (the paper's
-first version). No torch in here, so that names can be checked and help printed at once.
+YOLOv12: Tian et al. 2025 (arXiv:2502.12524), in both layouts: `turbo` (the repository's main branch) and `v1.0` (the
+paper's first version). YOLO11 and YOLOv8, to compare with, have one layout. No torch in here, so that names can be
+checked and help printed at once.
 """
 
 from __future__ import annotations
@@ -9,20 +10,24 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from yolov12.config.model import (
     LAYOUTS,
+    STANDARD,
     TASKS,
     WIDTH_MULTIPLE,
     DetectHeadConfig,
     ModelConfig,
     PAFPNConfig,
+    Yolo11BackboneConfig,
+    Yolov8BackboneConfig,
     Yolov12BackboneConfig,
+    require_choice,
 )
 from yolov12.errors import ConfigError, did_you_mean
 
-FAMILIES = ("yolov12",)
 LAYOUT_ALIASES = {"v1": "v1.0"}
 
 
@@ -32,10 +37,10 @@ class Scale(NamedTuple):
     depth: float
     width: float
     max_channels: int
-    use_c3k: bool
-    residual_scale: bool
-    mlp_ratio_turbo: float
-    mlp_ratio_v1: float
+    use_c3k: bool = False
+    residual_scale: bool = False
+    mlp_ratio_turbo: float = 2.0
+    mlp_ratio_v1: float = 2.0
 
 
 SCALES: dict[str, Scale] = {
@@ -64,6 +69,20 @@ NECK_CHANNELS = (512, 256, 256, 512, 512, 1024)
 STAGE_REPEATS, ATTENTION_REPEATS = 2, 4
 
 
+# YOLOv8 scales its depth and width by other numbers, and has its own repeats. YOLO11 scales as YOLOv12 does.
+SCALES_V8: dict[str, Scale] = {
+    #          depth  width  cap
+    "n": Scale(0.33, 0.25, 1024),
+    "s": Scale(0.33, 0.50, 1024),
+    "m": Scale(0.67, 0.75, 768),
+    "l": Scale(1.00, 1.00, 512),
+    "x": Scale(1.00, 1.25, 512),
+}
+BACKBONE_CHANNELS_V8 = (64, 128, 128, 256, 256, 512, 512, 1024, 1024, 1024)
+BACKBONE_REPEATS_V8, NECK_REPEATS_V8 = (3, 6, 6, 3), 3
+BACKBONE_CHANNELS_11 = (*BACKBONE_CHANNELS, 1024)
+
+
 class Variant(NamedTuple):
     """A model name taken apart; `name` puts it together in our spelling."""
 
@@ -77,24 +96,33 @@ class Variant(NamedTuple):
         return f"{self.family}{self.scale}"
 
 
+class Family(NamedTuple):
+    """A row of the table of families: its sizes, its layouts (the first is the default), and how a size is built."""
+
+    scales: Mapping[str, Scale]
+    layouts: tuple[str, ...]
+    build: Callable[[Variant, str, int], ModelConfig]
+
+
 TASK_SUFFIXES = {"": "detect", "-seg": "segment", "-cls": "classify", "-pose": "pose", "-obb": "obb"}
 _NAME = re.compile(r"yolov?(?P<family>\d+)(?P<scale>[a-z]?)(?P<task>(-[a-z]+)?)(\.pt|\.yaml|\.yml)?")
 
 
 def parse_variant(name: str) -> Variant:
     """`yolov12n`, also as `yolo12n`, `yolov12n.pt` or `yolo12n.yaml`; raises ConfigError naming what is available."""
-    available = [f"yolov12{scale}" for scale in SCALES]
+    available = [f"{family}{scale}" for family, row in FAMILIES.items() for scale in row.scales]
     match = _NAME.fullmatch(name)
     if match is None or match["task"] not in TASK_SUFFIXES:
         raise ConfigError(
             f"{name!r} is not a model name.{did_you_mean(name, available)} Available: {', '.join(available)}"
         )
-    family, task = f"yolov{match['family']}", TASK_SUFFIXES[match["task"]]
-    if family not in FAMILIES:
-        raise ConfigError(f"{name!r}: family {family} is not available yet. Available: {', '.join(available)}")
+    number, task = match["family"], TASK_SUFFIXES[match["task"]]
+    family = next((family for family in FAMILIES if re.fullmatch(f"yolov?{number}", family)), None)
+    if family is None:
+        raise ConfigError(f"{name!r}: there is no family {number}. Available: {', '.join(available)}")
     if task not in TASKS:
         raise ConfigError(f"{name!r}: task {task} is not available yet. Available: {', '.join(TASKS)}")
-    if match["scale"] not in SCALES:
+    if match["scale"] not in FAMILIES[family].scales:
         raise ConfigError(f"{name!r}: no scale {match['scale']!r}. Available: {', '.join(available)}")
     return Variant(family, match["scale"], task)
 
@@ -102,22 +130,25 @@ def parse_variant(name: str) -> Variant:
 def check_layout(layout: str) -> str:
     """The layout's own name (`v1` means `v1.0`), or a ConfigError."""
     resolved = LAYOUT_ALIASES.get(layout, layout)
-    if resolved not in LAYOUTS:
-        raise ConfigError(f"layout {layout!r}: choose from {', '.join(LAYOUTS)}.{did_you_mean(layout, LAYOUTS)}")
+    require_choice("layout", resolved, LAYOUTS)
     return resolved
 
 
 def model_config(variant: str, layout: str = "turbo", num_classes: int = 80) -> ModelConfig:
-    """The config of a published model, by name."""
+    """The config of a published model, by name; `layout` matters to the families that have several."""
     parsed, layout = parse_variant(variant), check_layout(layout)
-    scale, row = SCALES[parsed.scale], LAYOUT_TABLE[layout]
-    channels = tuple(scaled_channels(nominal, scale) for nominal in BACKBONE_CHANNELS)
-    neck_channels = tuple(scaled_channels(nominal, scale) for nominal in NECK_CHANNELS)
+    family = FAMILIES[parsed.family]
+    return family.build(parsed, layout if layout in family.layouts else family.layouts[0], num_classes)
+
+
+def _yolov12(variant: Variant, layout: str, num_classes: int) -> ModelConfig:
+    scale, row = SCALES[variant.scale], LAYOUT_TABLE[layout]
+    channels, neck_channels = (_scaled(nominal, scale) for nominal in (BACKBONE_CHANNELS, NECK_CHANNELS))
     mlp_ratio = scale.mlp_ratio_turbo if layout == "turbo" else scale.mlp_ratio_v1
     return ModelConfig(
-        variant=parsed.name,
+        variant=variant.name,
         layout=layout,
-        task=parsed.task,
+        task=variant.task,
         backbone=Yolov12BackboneConfig(
             channels=channels,
             down_groups=row.down_groups,
@@ -129,9 +160,46 @@ def model_config(variant: str, layout: str = "turbo", num_classes: int = 80) -> 
             position_kernel=row.position_kernel,
             residual_scale=scale.residual_scale,
         ),
-        neck=PAFPNConfig(channels=neck_channels, repeats=scaled_repeats(STAGE_REPEATS, scale)),
+        neck=PAFPNConfig(neck_channels, scaled_repeats(STAGE_REPEATS, scale)),
         heads={"detect": detect_head_config(num_classes, neck_channels[1])},
     )
+
+
+def _yolo11(variant: Variant, layout: str, num_classes: int) -> ModelConfig:
+    scale = SCALES[variant.scale]
+    channels, neck_channels = (_scaled(nominal, scale) for nominal in (BACKBONE_CHANNELS_11, NECK_CHANNELS))
+    repeats = scaled_repeats(STAGE_REPEATS, scale)
+    return ModelConfig(
+        variant=variant.name,
+        layout=layout,
+        task=variant.task,
+        backbone=Yolo11BackboneConfig(channels, repeats, scale.use_c3k, attention_repeats=repeats),
+        neck=PAFPNConfig(neck_channels, repeats, block="c3k2", use_c3k=scale.use_c3k),
+        heads={"detect": detect_head_config(num_classes, neck_channels[1])},
+    )
+
+
+def _yolov8(variant: Variant, layout: str, num_classes: int) -> ModelConfig:
+    scale = SCALES_V8[variant.scale]
+    channels, neck_channels = (_scaled(nominal, scale) for nominal in (BACKBONE_CHANNELS_V8, NECK_CHANNELS))
+    head = detect_head_config(num_classes, neck_channels[1])
+    return ModelConfig(
+        variant=variant.name,
+        layout=layout,
+        task=variant.task,
+        backbone=Yolov8BackboneConfig(
+            channels, tuple(scaled_repeats(nominal, scale) for nominal in BACKBONE_REPEATS_V8)
+        ),
+        neck=PAFPNConfig(neck_channels, scaled_repeats(NECK_REPEATS_V8, scale), block="c2f"),
+        heads={"detect": dataclasses.replace(head, class_branch="plain")},
+    )
+
+
+FAMILIES: dict[str, Family] = {
+    "yolov12": Family(SCALES, LAYOUTS, _yolov12),
+    "yolo11": Family(SCALES, (STANDARD,), _yolo11),
+    "yolov8": Family(SCALES_V8, (STANDARD,), _yolov8),
+}
 
 
 def detect_head_config(num_classes: int, p3_channels: int, bins: int = 16) -> DetectHeadConfig:
@@ -161,6 +229,10 @@ def with_num_classes(config: ModelConfig, num_classes: int) -> ModelConfig:
 def scaled_channels(nominal: int, scale: Scale) -> int:
     """Width of a layer at a scale: capped, scaled, rounded up to the common multiple."""
     return math.ceil(min(nominal, scale.max_channels) * scale.width / WIDTH_MULTIPLE) * WIDTH_MULTIPLE
+
+
+def _scaled(nominal: tuple[int, ...], scale: Scale) -> tuple[int, ...]:
+    return tuple(scaled_channels(channels, scale) for channels in nominal)
 
 
 def scaled_repeats(nominal: int, scale: Scale) -> int:

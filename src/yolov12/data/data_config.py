@@ -6,6 +6,8 @@
     names: [a, b]            # or {0: a, 1: b}; a COCO set brings its own
     format: yolo             # or voc, coco; absent: seen from the splits
 
+A key without a value (`test:`) is the same as an absent one.
+
 The file is data and nothing else: tags, aliases, duplicate keys and code (`download:`) are refused, and every error
 says the line.
 """
@@ -80,7 +82,7 @@ def read_data_config(path: Path | str) -> DataConfig:
     path = _find_file(Path(path))
     root = _compose(path)
     problems = _Problems(path)
-    entries = _entries(root, problems)
+    entries = {key: node for key, node in _entries(root, problems).items() if _kind(node) != "null"}
     splits = {split: _split(entries[split], split, problems) for split in SPLITS if split in entries}
     if not splits:
         problems.append(f"{printable(path)}: train: missing; at least one of {', '.join(SPLITS)} is needed")

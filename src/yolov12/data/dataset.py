@@ -16,10 +16,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from yolov12.data.cache import Cache, fingerprint
+from yolov12.config.run import MAX_PIXELS
+from yolov12.data.cache import Cache, fingerprint, hash_contents
 from yolov12.data.coco_format import CocoLabels
 from yolov12.data.data_config import DataConfig, describe, read_data_config
-from yolov12.data.image_io import MAX_PIXELS
 from yolov12.data.index import MANY_OBJECTS, DataReport, ImageIndex, Objects, pack_objects
 from yolov12.data.scan import Progress, Scan, cached_scan
 from yolov12.data.voc_format import VocLabels
@@ -131,9 +131,9 @@ def _cached_objects(
     name: str,
 ) -> tuple[dict[str, npt.NDArray[Any]], DataReport, str | None]:
     """The object arrays, `kept` (images that can be used) and the finished report, from the cache if it has them."""
-    what = ("index", json.dumps([config.names, config.format, labels.image_ids, dataclasses.asdict(report)]))
-    sources = [labels.label_files[i] for i in chosen]
-    key = fingerprint((*what, fingerprint((), [labels.images[i] for i in chosen])), sources)
+    what = json.dumps([labels.names, config.format, labels.image_ids, dataclasses.asdict(report)])
+    contents = hash_contents([labels.label_files[i] for i in chosen])
+    key = fingerprint(["index", what, scan.digests.tobytes(), scan.texts, *contents])
     stored = cache.load(f"index {name}", key)
     if stored is not None:
         return stored, DataReport(**json.loads(str(stored.pop("report")))), None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from yolov12.errors import DataError, printable
@@ -46,6 +47,16 @@ def names_in(folder: Path) -> frozenset[str]:
         raise DataError(f"{printable(folder)}: {reason(error)}") from error
 
 
+def read_lines(path: Path, limit: int) -> list[str]:
+    """The lines of a UTF-8 text file of at most `limit` bytes. Raises DataError that names the file."""
+    try:
+        return read_regular_file(path, limit).decode("utf-8-sig").splitlines()
+    except OSError as error:
+        raise DataError(f"{printable(path)}: {reason(error)}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{printable(path)}: not UTF-8 text (byte {error.start})") from error
+
+
 def walk_files(folder: Path) -> list[Path]:
     """Every file below `folder` (also pipes and broken links, for the reader to refuse), sorted; hidden ones left out.
 
@@ -62,3 +73,34 @@ def walk_files(folder: Path) -> list[Path]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(parent, name) for name in files if not name.startswith(".")]
     return sorted(found)
+
+
+def swap_folder(folder: Path, names: Mapping[str, str]) -> Path | None:
+    """`folder` with the last of its parts that is a key of `names` replaced by the value; None if there is none."""
+    parts = folder.parts
+    last = max((i for i, part in enumerate(parts) if part in names), default=None)
+    return None if last is None else Path(*parts[:last], names[parts[last]], *parts[last + 1 :])
+
+
+def match_labels(
+    images: Sequence[Path], suffix: str, folders_for: Callable[[Path], list[Path]]
+) -> tuple[dict[Path, Path | None], list[Path]]:
+    """{image: its label file or None}, and the paths tried for the first image.
+
+    `folders_for(folder)` says where the labels of the images in a folder may be; the first that has the file counts.
+    `suffix` may be in capitals: `x.TXT` is found, unless there is an `x.txt`. Each folder is listed once.
+    """
+    folders = {parent: folders_for(parent) for parent in dict.fromkeys(image.parent for image in images)}
+    listed = {folder: _by_stem(folder, suffix) for folder in {f for places in folders.values() for f in places}}
+    matches: dict[Path, Path | None] = {}
+    for image in images:
+        stem = image.stem
+        places = (folder for folder in folders[image.parent] if stem in listed[folder])
+        matches[image] = next((folder / listed[folder][stem] for folder in places), None)
+    return matches, [folder / f"{image.stem}{suffix}" for image in images[:1] for folder in folders[image.parent]]
+
+
+def _by_stem(folder: Path, suffix: str) -> dict[str, str]:
+    """{name without suffix: name} of the files with `suffix`; small letters sort, and so count, last."""
+    names = map(os.path.splitext, sorted(names_in(folder)))
+    return {stem: stem + ending for stem, ending in names if ending.lower() == suffix}

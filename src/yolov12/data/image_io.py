@@ -22,14 +22,23 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, Image, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageOps,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 from PIL.ImageFile import ImageFile
 
+from yolov12.config.run import MAX_PIXELS
 from yolov12.data.files import read_regular_file, reason
 from yolov12.data.image_headers import Header, HeaderError, exif_orientation, read_header, sniff
 from yolov12.errors import ImageError, printable
 
-MAX_PIXELS = 50_000_000
 SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".avif", ".gif"))
 """Suffixes that a folder listing takes for images; content decides afterwards."""
 FOREIGN_SUFFIXES = frozenset(
@@ -86,39 +95,42 @@ def read_image_bytes(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> bytes
 def decode_image(data: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> Pixels:
     """The image in `data`: (H, W, 3) uint8 BGR, upright. Raises ImageError that begins with `name`."""
     image, notes = decode_with_notes(data, name=name, max_pixels=max_pixels)
-    for note in notes:
-        _log.warning("%s: %s", printable(name), note)
+    _log_notes(name, notes)
     return image
 
 
-def image_size(data: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
-    """(height, width) after EXIF rotation, from the header alone. Raises ImageError as `decode_image` would."""
-    kind, header = _checked_header(data, name, max_pixels)
-    turned = (exif_orientation(data) if kind == "TIFF" else header.orientation) >= 5
-    return (header.width, header.height) if turned else (header.height, header.width)
+def from_pil(picture: Image.Image, *, name: str, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """A PIL image by the rules for files: (H, W, 3) uint8 BGR, upright. Raises ImageError that begins with `name`."""
+    notes: list[str] = []
+    try:
+        _check_size(*picture.size, max_pixels)
+        image = _to_bgr(ImageOps.exif_transpose(picture), notes)
+    except HeaderError as error:
+        raise ImageError(f"{printable(name)}: {error}") from error
+    except _DECODER_ERRORS as error:
+        raise ImageError(f"{printable(name)}: cannot be decoded ({printable(error)[:120]})") from error
+    _log_notes(name, notes)
+    return image
+
+
+def _log_notes(name: str, notes: list[str]) -> None:
+    for note in notes:
+        _log.warning("%s: %s", printable(name), note)
 
 
 def decode_with_notes(data: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> tuple[Pixels, list[str]]:
     """As `decode_image`, but what is odd and no error (several frames, a dark 16-bit range) is returned, not logged."""
-    kind, header = _checked_header(data, name, max_pixels)
-    try:
-        if kind == "JPEG":
-            return _decode_jpeg(header), []
-        return _decode_with_pillow(kind, header, max_pixels)
-    except HeaderError as error:
-        raise ImageError(f"{printable(name)}: {error}") from error
-
-
-def _checked_header(data: bytes, name: str, max_pixels: int) -> tuple[str, Header]:
     kind = sniff(data)
     try:
         if kind is None:
             raise HeaderError(_what_it_is(data))
         header = read_header(kind, data)
         _check_size(header.width, header.height, max_pixels)
+        if kind == "JPEG":
+            return _decode_jpeg(header), []
+        return _decode_with_pillow(kind, header, max_pixels)
     except HeaderError as error:
         raise ImageError(f"{printable(name)}: {error}") from error
-    return kind, header
 
 
 def _what_it_is(data: bytes) -> str:
@@ -181,7 +193,7 @@ def _to_bgr(picture: Image.Image, notes: list[str]) -> Pixels:
         samples = np.asarray(picture)
         if samples.max(initial=0) < 4096:
             notes.append("16-bit samples below 4096: a dark image (12-bit data?)")
-        return np.asarray(cv2.cvtColor(_to_8_bits(samples), cv2.COLOR_GRAY2BGR), np.uint8)
+        return np.asarray(cv2.cvtColor(to_8_bits(samples), cv2.COLOR_GRAY2BGR), np.uint8)
     if mode in ("I", "F") or mode.startswith(("I;", "F;")):
         raise HeaderError(f"32-bit samples (mode {mode}); unsigned integers of up to 16 bits are supported")
     if mode in ("LAB", "HSV"):
@@ -201,9 +213,9 @@ def _deep_colour(header: Header) -> Pixels:
         raise HeaderError("16-bit colour that cannot be decoded") from error
     if image is None or image.dtype != np.uint16:
         raise HeaderError("16-bit colour that cannot be decoded")
-    return _to_8_bits(np.asarray(image, np.uint16))
+    return to_8_bits(np.asarray(image, np.uint16))
 
 
-def _to_8_bits(samples: npt.NDArray[np.uint16]) -> Pixels:
+def to_8_bits(samples: npt.NDArray[np.uint16]) -> Pixels:
     """16 to 8 bits: v / 257, rounded, so that 65535 becomes 255 and 257 * n becomes n."""
     return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)

@@ -15,7 +15,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-STRIDE: Final = 32
+from yolov12.config.parse import STRIDE, round_up_to_stride
+from yolov12.config.run import ImageSize
+
 PAD_VALUE: Final = 114
 
 PREPROCESS: Final[Mapping[str, Any]] = MappingProxyType(
@@ -39,9 +41,10 @@ def contract() -> dict[str, Any]:
     return dict(PREPROCESS)
 
 
-def round_up(size: int, stride: int = STRIDE) -> int:
-    """The smallest multiple of `stride` that is not below `size`."""
-    return -(-size // stride) * stride
+def canvas_sides(imgsz: ImageSize) -> tuple[int, int]:
+    """(height, width) of the canvas that `imgsz`, one side or (height, width), asks for: multiples of the stride."""
+    rounded = round_up_to_stride(imgsz)
+    return (rounded, rounded) if isinstance(rounded, int) else rounded
 
 
 @dataclass(frozen=True)
@@ -58,30 +61,28 @@ class Letterbox:
     def fit(
         cls,
         shape: tuple[int, int],
-        imgsz: int | tuple[int, int],
+        imgsz: ImageSize,
         *,
         rect: bool,
-        stride: int = STRIDE,
         scale_up: bool = True,
         center: bool = True,
     ) -> Letterbox:
-        """Plan for an image of `shape` (height, width) on a canvas of `imgsz`, each side rounded up to `stride`.
+        """Plan for an image of `shape` (height, width) on a canvas of `imgsz`, each side rounded up to the stride.
 
-        `rect` cuts the canvas down to the smallest multiples of `stride` that hold the resized image; `scale_up=False`
-        leaves small images at their size; `center=False` puts the image into the top left corner.
+        `rect` cuts the canvas down to the smallest multiples of the stride that hold the resized image;
+        `scale_up=False` leaves small images at their size; `center=False` puts the image into the top left corner.
         """
         height, width = shape
         if height < 1 or width < 1:
             raise ValueError(f"an image of {height}x{width} pixels cannot be letterboxed: both sides must be positive")
-        target = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
-        canvas_height, canvas_width = round_up(target[0], stride), round_up(target[1], stride)
+        canvas_height, canvas_width = canvas_sides(imgsz)
         ratio = min(canvas_height / height, canvas_width / width)
         if not scale_up:
             ratio = min(ratio, 1.0)
         # A strip thinner than half a pixel would round to nothing.
         resized = max(round(height * ratio), 1), max(round(width * ratio), 1)
         if rect:
-            canvas_height, canvas_width = round_up(resized[0], stride), round_up(resized[1], stride)
+            canvas_height, canvas_width = canvas_sides(resized)
         # The 0.1 sends the odd pixel of an uneven padding to the bottom and to the right.
         top = round((canvas_height - resized[0]) / 2 - 0.1) if center else 0
         left = round((canvas_width - resized[1]) / 2 - 0.1) if center else 0

@@ -20,7 +20,7 @@ import torch
 
 from yolov12.config.run import TrainConfig
 from yolov12.data.index import ImageIndex
-from yolov12.data.letterbox import round_up
+from yolov12.data.letterbox import canvas_sides
 from yolov12.data.mosaic import training_sample
 from yolov12.data.resized import CACHE_SHARE, ResizedImages, memory_bytes, shared_array
 from yolov12.data.sample import Batch, Sample, Targets, stack_objects, write_planes
@@ -40,8 +40,9 @@ class TrainSet:
         if not len(index):
             raise DataError("the training set has no images")
         self.index, self.config = index, config
-        self.imgsz = round_up(config.imgsz)
-        self.images = ResizedImages(index, self.imgsz, memory_bytes() // CACHE_SHARE if config.cache else 0)
+        self.imgsz, _ = canvas_sides(config.imgsz)
+        budget = memory_bytes() // CACHE_SHARE if config.cache else 0
+        self.images = ResizedImages(index, self.imgsz, budget, config.max_pixels)
         # Original pixels to pixels of the resized image, (N, 2) for x and y.
         self.gains = self.images.shapes[:, ::-1] / index.sizes[:, ::-1]
         per_object = np.repeat(self.gains, np.diff(index.offsets), axis=0)  # (M, 2)

@@ -44,7 +44,7 @@ def shared_array(*shape: int) -> npt.NDArray[np.uint8]:
         memory = mmap.mmap(-1, max(count, 1))
     except OSError as error:
         raise ResourceError(
-            f"no {count / 2**20:.0f} MB of memory for images: {error.strerror}. Use a smaller --batch or --cache false"
+            f"no {count / 2**20:.0f} MB of memory for images: {error.strerror}. Use a smaller --batch or --no-cache"
         ) from error
     return np.frombuffer(memory, np.uint8, count).reshape(shape)
 
@@ -59,10 +59,11 @@ class ResizedImages:
     """Image i of an index as (height, width, 3) uint8 BGR with a long side of `imgsz` pixels.
 
     As many images as `budget` bytes hold are kept, from the first on. The arrays are shared: do not write to them.
+    An image of more than `max_pixels` is refused.
     """
 
-    def __init__(self, index: ImageIndex, imgsz: int, budget: int) -> None:
-        self.paths = index.paths
+    def __init__(self, index: ImageIndex, imgsz: int, budget: int, max_pixels: int) -> None:
+        self.paths, self.max_pixels = index.paths, max_pixels
         self.sources = index.sizes
         self.shapes = resized_shapes(index.sizes, imgsz)
         ends = np.cumsum(self.shapes.prod(axis=1) * 3)
@@ -86,7 +87,7 @@ class ResizedImages:
 
     def _decode(self, position: int) -> npt.NDArray[np.uint8]:
         path, size = self.paths[position], tuple(self.sources[position].tolist())
-        image = read_image(path)
+        image = read_image(path, max_pixels=self.max_pixels)
         if image.shape[:2] != size:
             raise ImageError(
                 f"{path}: the image has {image.shape[1]}x{image.shape[0]} pixels, "

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from yolov12.data.cache import Cache, fingerprint
+from yolov12.data.cache import Arrays, Cache, fingerprint, stamp
 from yolov12.data.image_io import decode_with_notes, read_image_bytes
 from yolov12.data.index import Int32
 from yolov12.errors import ImageError
@@ -36,6 +36,11 @@ class Scan:
     """Image number: why it cannot be used (begins with the path)."""
     notes: dict[int, str]
     """Image number: what is odd about it (begins with the path)."""
+
+    @property
+    def texts(self) -> str:
+        """Problems and notes as JSON."""
+        return json.dumps([self.problems, self.notes])
 
 
 def scan_images(paths: Sequence[Path], *, workers: int, max_pixels: int, progress: Progress | None = None) -> Scan:
@@ -67,13 +72,13 @@ def scan_images(paths: Sequence[Path], *, workers: int, max_pixels: int, progres
 def cached_scan(
     paths: Sequence[Path], name: str, cache: Cache, *, workers: int, max_pixels: int, progress: Progress | None = None
 ) -> tuple[Scan, str | None]:
-    """As `scan_images`, but taken from the cache if no file has changed; and a warning if it cannot be stored."""
-    key = fingerprint(("scan", str(max_pixels)), paths)
+    """As `scan_images`, but taken from the cache if all stamps are the same; and a warning if it cannot be stored."""
+    key = fingerprint(["scan", str(max_pixels), *map(stamp, paths)])
     stored = cache.load(name, key)
     if stored is not None:
         texts = json.loads(str(stored["texts"]))
         problems, notes = ({int(i): text for i, text in part.items()} for part in texts)
         return Scan(stored["sizes"], stored["digests"], problems, notes), None
     scan = scan_images(paths, workers=workers, max_pixels=max_pixels, progress=progress)
-    texts = np.array(json.dumps([scan.problems, scan.notes]))
-    return scan, cache.save(name, key, {"sizes": scan.sizes, "digests": scan.digests, "texts": texts})
+    arrays: Arrays = {"sizes": scan.sizes, "digests": scan.digests, "texts": np.array(scan.texts)}
+    return scan, cache.save(name, key, arrays)

@@ -19,14 +19,15 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 from PIL.ImageFile import ImageFile
 
+from yolov12.config.run import MAX_PIXELS
 from yolov12.data.image_headers import sniff
-from yolov12.data.image_io import FOREIGN_SUFFIXES, MAX_PIXELS, SUFFIXES, decode_image, read_image
+from yolov12.data.image_io import FOREIGN_SUFFIXES, SUFFIXES, decode_image, from_pil, read_image, to_8_bits
 from yolov12.data.remote import fetch
 from yolov12.data.video import VIDEO_SUFFIXES, is_video, read_camera, read_video
-from yolov12.errors import ImageError, SourceError, printable
+from yolov12.errors import SourceError, printable
 
 Pixels = npt.NDArray[np.uint8]
 LISTED: Final = SUFFIXES | FOREIGN_SUFFIXES | VIDEO_SUFFIXES
@@ -42,6 +43,12 @@ class TensorLike(Protocol):
 
     def cpu(self) -> TensorLike:
         """In main memory."""
+
+    def is_floating_point(self) -> bool:
+        """Whether the elements are of any floating-point type, also of those that NumPy does not know."""
+
+    def float(self) -> TensorLike:
+        """As 32-bit floats."""
 
     def numpy(self) -> npt.NDArray[Any]:
         """As an array over the same memory."""
@@ -93,7 +100,8 @@ def open_source(source: Any, options: SourceOptions | None = None) -> Source:
         return _of_images("image", _array_images(source))
     if isinstance(source, Image.Image):
         name = printable(source.filename) if isinstance(source, ImageFile) and source.filename else "image0"
-        return Source(iter([Item(name, functools.partial(from_pil, source, name, options.max_pixels))]), 1, "single")
+        load = functools.partial(from_pil, source, name=name, max_pixels=options.max_pixels)
+        return Source(iter([Item(name, load)]), 1, "single")
     if isinstance(source, TensorLike):
         return _of_images("image", _tensor_images(source))
     if isinstance(source, str | Path):
@@ -239,7 +247,7 @@ def _of_images(stem: str, images: Sequence[Pixels]) -> Source:
 def _array_images(array: npt.NDArray[Any]) -> list[Pixels]:
     """(H, W), (H, W, 1 | 3 | 4) or a stack (B, H, W, 3) of uint8 or uint16 as BGR images; alpha is dropped."""
     if array.dtype == np.uint16:
-        array = ((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        array = to_8_bits(array)
     if array.dtype != np.uint8:
         raise SourceError(
             f"an array of {array.dtype} cannot be predicted on, its range is unknown: pass uint8 (BGR, 0..255) or a "
@@ -255,7 +263,8 @@ def _array_images(array: npt.NDArray[Any]) -> list[Pixels]:
 
 def _tensor_images(tensor: TensorLike) -> list[Pixels]:
     """(3, H, W) or (B, 3, H, W), RGB, floats in 0..1 or uint8, as BGR images; floats are rounded to 8 bits."""
-    values = np.asarray(tensor.detach().cpu().numpy())
+    tensor = tensor.detach().cpu()
+    values = np.asarray((tensor.float() if tensor.is_floating_point() else tensor).numpy())
     if values.ndim == 3:
         values = values[None]
     if values.ndim != 4 or values.shape[1] != 3 or not values.size:
@@ -263,23 +272,5 @@ def _tensor_images(tensor: TensorLike) -> list[Pixels]:
     if values.dtype != np.uint8:
         if not np.issubdtype(values.dtype, np.floating) or not bool(((values >= 0) & (values <= 1)).all()):
             raise SourceError("a tensor must hold RGB values in 0..1: divide 0..255 by 255")
-        values = np.rint(values.astype(np.float32) * 255).astype(np.uint8)
+        values = np.rint(values * 255).astype(np.uint8)
     return list(np.ascontiguousarray(values[:, ::-1].transpose(0, 2, 3, 1)))  # (B, H, W, 3) BGR
-
-
-def from_pil(picture: Image.Image, name: str, max_pixels: int) -> Pixels:
-    """A PIL image by the rules for files: upright, 16 bits to 8, alpha dropped, floats refused."""
-    width, height = picture.size
-    if not width or not height or width * height > max_pixels:
-        raise ImageError(f"{name}: pixels {width * height} ({width}x{height}), the limit is max_pixels {max_pixels}")
-    try:
-        picture = ImageOps.exif_transpose(picture)
-        if picture.mode.startswith("I;16"):
-            return _array_images(np.asarray(picture))[0]
-        if picture.mode in ("I", "F"):
-            raise ImageError(f"{name}: mode {picture.mode} has no known range; convert it to 8 bits first")
-        if picture.mode in ("P", "PA"):
-            picture = picture.convert("RGBA")  # keeps a transparent palette entry apart from the colours
-        return np.ascontiguousarray(np.asarray(picture.convert("RGB"))[:, :, ::-1])
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ImageError(f"{name}: cannot be decoded ({printable(error)})") from error

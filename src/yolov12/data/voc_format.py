@@ -1,5 +1,9 @@
 """Pascal VOC: one XML file per image in `Annotations`, images in `JPEGImages`, splits in `ImageSets/Main/*.txt`.
 
+`annotations` and `images` are understood, too. A split file names one image a line. In the list of one class
+(`aeroplane_train.txt`) a flag follows: 1 for an image of that class, 0 for one that has it only as difficult objects,
+-1 for one that is not of that class, which is left out. Objects of all classes are read either way.
+
 Corners are used as they are (no offset by one), clipped to the image; boxes without area are dropped, duplicates are
 kept. The image's size comes from the image, not from the XML. `difficult` objects are objects like any other.
 """
@@ -7,19 +11,24 @@ kept. The image's size comes from the image, not from the XML. `difficult` objec
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Container
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.parsers import expat
 
 from yolov12.data.data_config import DataConfig
-from yolov12.data.files import names_in, read_regular_file, reason, walk_files
+from yolov12.data.files import match_labels, names_in, read_lines, read_regular_file, reason, swap_folder, walk_files
 from yolov12.data.image_io import FOREIGN_SUFFIXES, SUFFIXES
 from yolov12.data.index import DataReport, Objects
 from yolov12.data.pixel_boxes import add_pixel_box
 from yolov12.errors import DataError, did_you_mean, printable
 
+IMAGE_FOLDERS = ("JPEGImages", "images", "Images")
+ANNOTATION_FOLDERS = ("Annotations", "annotations")
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
 MAX_BYTES, MAX_DEPTH = 64 << 20, 50
+_FLAGGED = re.compile(r"(.+?)\s+(-1|0|1)")
 _OBJECT = ("annotation", "object")
 _FIELDS: dict[tuple[str, ...], str] = {(*_OBJECT, "bndbox", corner): corner for corner in CORNERS}
 _FIELDS[(*_OBJECT, "name")] = "name"
@@ -47,16 +56,17 @@ class VocLabels:
         self.label_files: list[Path | None] = []
         self.size_differs = 0
         for source in config.sources(split):
-            images, annotations = _list_split(source, config.root, report)
-            self.images += images
-            existing = names_in(annotations)
-            for image in images:
-                name = f"{image.stem}.xml"
-                self.label_files.append(annotations / name if name in existing else None)
-            if images and not any(f"{image.stem}.xml" in existing for image in images):
-                tried = annotations / f"{images[0].stem}.xml"
-                raise DataError(f"{printable(source)}: {split}: no annotation found; tried {printable(tried)}")
+            self._add_source(source, config.root, report)
         self.image_ids = list(range(1, len(self.images) + 1))
+
+    def _add_source(self, source: Path, root: Path, report: DataReport) -> None:
+        images, folders = _list_folder(source, report) if source.is_dir() else _list_file(source, root, report)
+        matches, tried = match_labels(images, ".xml", lambda _: folders)
+        if images and not any(matches.values()):
+            paths = ", ".join(printable(path) for path in tried)
+            raise DataError(f"{printable(source)}: {report.split}: no annotation found; tried {paths}")
+        self.images += images
+        self.label_files += [matches[image] for image in images]
 
     def read(self, i: int, height: int, width: int, report: DataReport) -> Objects:
         """The objects of image `i`, which is `height` x `width`; what is odd goes into `report`."""
@@ -119,46 +129,62 @@ def _number(text: str) -> float:
         return math.nan
 
 
-def _list_split(source: Path, root: Path, report: DataReport) -> tuple[list[Path], Path]:
-    """The images that a split file (or a folder) names, and the folder of their annotations."""
-    if source.is_dir():
-        images = [path for path in walk_files(source) if path.suffix.lower() in SUFFIXES | FOREIGN_SUFFIXES]
-        if not images:
-            raise DataError(f"{printable(source)}: {report.split}: no images in this folder")
-        beside = source.parent / "Annotations"
-        return images, beside if beside.is_dir() else source
+def _list_folder(folder: Path, report: DataReport) -> tuple[list[Path], list[Path]]:
+    """The images in a folder, and the folders where their annotations may be."""
+    images = [path for path in walk_files(folder) if path.suffix.lower() in SUFFIXES | FOREIGN_SUFFIXES]
+    if not images:
+        raise DataError(f"{printable(folder)}: {report.split}: no images in this folder")
+    swapped = [swap_folder(folder, dict.fromkeys(IMAGE_FOLDERS, name)) for name in ANNOTATION_FOLDERS]
+    beside = [folder.parent / name for name in ANNOTATION_FOLDERS]
+    return images, list(dict.fromkeys([*filter(None, swapped), *beside, folder]))
+
+
+def _list_file(source: Path, root: Path, report: DataReport) -> tuple[list[Path], list[Path]]:
+    """The images that a split file names, and the folders where their annotations may be."""
     base = source.parent.parent.parent if source.parent.parent.name == "ImageSets" else root
-    folder = base / "JPEGImages"
-    if not folder.is_dir():
-        raise DataError(f"{printable(source)}: {report.split}: its images are not at {printable(folder)}")
-    try:
-        lines = read_regular_file(source, MAX_BYTES).decode("utf-8-sig").splitlines()
-    except OSError as error:
-        raise DataError(f"{printable(source)}: {reason(error)}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{printable(source)}: not UTF-8 text (byte {error.start})") from error
+    folder = next((base / name for name in IMAGE_FOLDERS if (base / name).is_dir()), None)
+    if folder is None:
+        tried = ", ".join(printable(base / name) for name in IMAGE_FOLDERS)
+        raise DataError(f"{printable(source)}: {report.split}: its images are in none of {tried}")
+    by_stem = _images_by_stem(folder)
+    images: list[Path] = []
+    seen: set[str] = set()
+    negative = 0
+    for number, line in enumerate(read_lines(source, MAX_BYTES), 1):
+        stem, flag = _entry(line.strip(), by_stem)
+        if not stem:
+            continue
+        if flag == "-1":
+            negative += 1
+            continue
+        if stem in seen:
+            report.deduplicated += 1
+        elif len(found := by_stem.get(stem, [])) == 1:
+            images += found
+        else:
+            what = f"{len(found)} images have this name" if found else f"no such image in {printable(folder)}"
+            report.bad_image(f"{printable(source)}:{number}: {printable(stem)[:80]}: {what}")
+        seen.add(stem)
+    if negative:
+        report.warnings.append(f"{printable(source)}: {negative} images flagged -1 are not of its class: left out")
+    if not images and not report.skipped:
+        what = f"all its {negative} images are flagged -1" if negative else "the list is empty"
+        raise DataError(f"{printable(source)}: {report.split}: {what}")
+    return images, [base / name for name in ANNOTATION_FOLDERS]
+
+
+def _images_by_stem(folder: Path) -> dict[str, list[Path]]:
     by_stem: dict[str, list[Path]] = {}
     for path in sorted(folder / name for name in names_in(folder)):
         if path.suffix.lower() in SUFFIXES | FOREIGN_SUFFIXES:
             by_stem.setdefault(path.stem, []).append(path)
-    images, seen = [], set()
-    for number, line in enumerate(lines, 1):
-        stem = line.strip()
-        if not stem:
-            continue
-        if stem in seen:
-            report.deduplicated += 1
-            continue
-        seen.add(stem)
-        found = by_stem.get(stem, [])
-        if len(found) == 1:
-            images.append(found[0])
-            continue
-        what = f"{len(found)} images have this name" if found else f"no such image in {printable(folder)}"
-        report.bad_image(f"{printable(source)}:{number}: {printable(stem)[:80]}: {what}")
-    if not images and not report.skipped:
-        raise DataError(f"{printable(source)}: {report.split}: the list is empty")
-    return images, base / "Annotations"
+    return by_stem
+
+
+def _entry(line: str, stems: Container[str]) -> tuple[str, str]:
+    """The image that a line names, and its flag or ''. An image may be called like the whole line: it goes first."""
+    flagged = None if line in stems else _FLAGGED.fullmatch(line)
+    return (flagged[1], flagged[2]) if flagged else (line, "")
 
 
 def parse_annotation(data: bytes) -> tuple[list[_Element], dict[str, str]]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from yolov12.data.data_config import DataConfig
-from yolov12.data.files import names_in, read_regular_file, reason, walk_files
+from yolov12.data.files import match_labels, names_in, read_lines, read_regular_file, reason, swap_folder, walk_files
 from yolov12.data.image_io import FOREIGN_SUFFIXES, SUFFIXES
 from yolov12.data.index import DataReport, Objects
 from yolov12.data.pixel_boxes import TOLERANCE, clip_box, overhang
@@ -22,6 +22,7 @@ from yolov12.data.yolo_rows import EDGE, Row, parse_rows
 from yolov12.errors import DataError, printable
 
 MAX_BYTES = 64 << 20
+LABEL_FOLDERS = {"images": "labels", "Images": "Labels", "IMAGES": "LABELS"}
 NOT_LABELS = frozenset({"classes.txt", "labels.txt", "README.txt", "readme.txt", "notes.txt"})
 """Text files that annotation tools leave among the labels."""
 
@@ -37,7 +38,7 @@ class YoloLabels:
             images = _list_folder(source, report) if source.is_dir() else _list_file(source, config, report)
             report.deduplicated += sum(image in found for image in images)
             found.update(dict.fromkeys(images))
-            existing, tried = _match_labels(images)
+            existing, tried = match_labels(images, ".txt", label_folders)
             if images and not any(existing.values()):
                 paths = ", ".join(printable(path) for path in tried)
                 what = f"none of its {len(images)} images has a label file; tried {paths}"
@@ -122,14 +123,8 @@ def _list_file(source: Path, config: DataConfig, report: DataReport) -> list[Pat
     """The images that a .txt list names: absolute, or relative to the list's folder or the data set's root."""
     if source.suffix.lower() != ".txt":
         raise DataError(f"{printable(source)}: {report.split}: not a folder and not a .txt list of images")
-    try:
-        lines = read_regular_file(source, MAX_BYTES).decode("utf-8-sig").splitlines()
-    except OSError as error:
-        raise DataError(f"{printable(source)}: {reason(error)}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{printable(source)}: not UTF-8 text (byte {error.start})") from error
     images, seen = [], set()
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_lines(source, MAX_BYTES), 1):
         name = line.strip()
         if not name:
             continue
@@ -149,29 +144,10 @@ def _list_file(source: Path, config: DataConfig, report: DataReport) -> list[Pat
     return images
 
 
-def label_candidates(image: Path) -> list[Path]:
-    """Where the label file of an image may be: below `labels` instead of the last `images`, or beside the image."""
-    parts = list(image.parent.parts)
-    beside = image.with_suffix(".txt")
-    if "images" not in parts:
-        return [beside]
-    last = len(parts) - 1 - parts[::-1].index("images")
-    parts[last] = "labels"
-    return [Path(*parts, beside.name), beside]
-
-
-def _match_labels(images: Iterable[Path]) -> tuple[dict[Path, Path | None], list[Path]]:
-    """{image: its label file or None}, and the paths tried for the first image. Each folder is listed once."""
-    listed: dict[Path, frozenset[str]] = {}
-    matches: dict[Path, Path | None] = {}
-    tried: list[Path] = []
-    for image in images:
-        candidates = label_candidates(image)
-        tried = tried or candidates
-        for folder in {path.parent for path in candidates} - listed.keys():
-            listed[folder] = names_in(folder)
-        matches[image] = next((path for path in candidates if path.name in listed[path.parent]), None)
-    return matches, tried
+def label_folders(folder: Path) -> list[Path]:
+    """Where the labels of a folder of images may be: below `labels` instead of the last `images`, or beside them."""
+    swapped = swap_folder(folder, LABEL_FOLDERS)
+    return [swapped, folder] if swapped else [folder]
 
 
 def _note_orphans(images: Sequence[Path], matches: dict[Path, Path | None], report: DataReport) -> None:
@@ -182,7 +158,7 @@ def _note_orphans(images: Sequence[Path], matches: dict[Path, Path | None], repo
         folder / name
         for folder in folders
         for name in names_in(folder)
-        if name.endswith(".txt") and folder / name not in used and name not in NOT_LABELS
+        if name.lower().endswith(".txt") and folder / name not in used and name not in NOT_LABELS
     )
     if orphans:
         report.orphans += len(orphans)

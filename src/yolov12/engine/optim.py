@@ -25,6 +25,7 @@ WARMUP_ITERATIONS = 100
 LONGEST_WARMUP = 3
 """... but never more than one third of the run. The cap is ours: the published rule would warm up a short run only."""
 BIASES = 0
+AUTO = "auto"
 
 
 class OptimizerChoice(NamedTuple):
@@ -59,7 +60,7 @@ def choose_optimizer(config: TrainConfig, num_classes: int, iterations: int) -> 
 
     `auto` ignores `lr0`, and `momentum` until the end of warm-up.
     """
-    if config.optimizer != "auto":
+    if config.optimizer != AUTO:
         return OptimizerChoice(config.optimizer, config.lr0, config.momentum)
     if iterations > AUTO_SGD_ITERATIONS:
         return OptimizerChoice("SGD", 0.01, 0.9)
@@ -120,7 +121,7 @@ class Schedule:
             steps_per_epoch=steps_per_epoch,
             warmup_steps=min(warmup, config.epochs * steps_per_epoch // LONGEST_WARMUP),
             warmup_momentum=config.warmup_momentum,
-            warmup_bias_lr=0.0 if config.optimizer == "auto" else config.warmup_bias_lr,
+            warmup_bias_lr=0.0 if config.optimizer == AUTO else config.warmup_bias_lr,
             batches_per_update=config.nbs / config.batch,
             cosine=config.cos_lr,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,11 +16,12 @@ from yolov12 import __version__
 from yolov12.atomic import remove_stale
 from yolov12.checkpoint import ModelFile, fit_state
 from yolov12.config.model import ModelConfig
-from yolov12.config.parse import Resolved, resolve
+from yolov12.config.parse import USER, Resolved, resolve, round_up_to_stride
 from yolov12.config.run import TrainConfig
 from yolov12.config.variants import with_num_classes
 from yolov12.data.dataset import load_index
 from yolov12.data.index import ImageIndex, shared_images
+from yolov12.engine.optim import AUTO, choose_optimizer, nominal_iterations
 from yolov12.engine.trainer import Trainer, TrainJob
 from yolov12.engine.training_state import read_run
 from yolov12.errors import ConfigError
@@ -29,6 +31,8 @@ from yolov12.models.detector import Detector, build_model
 
 RESUME_MAY_CHANGE = ("resume", "device", "workers", "cache", "plots", "save_steps")
 """Options that change neither the weights nor the recorded numbers, so a resumed run may set them anew."""
+MIN_SIDE = 32
+"""Of an image: one cell at the coarsest level."""
 OWN_LICENCE = "unspecified: trained from fresh weights"
 UNKNOWN_LICENCE = "unknown: the starting weights named none"
 Say = Callable[[ImageIndex], None]
@@ -47,8 +51,10 @@ def start_training(
         raise ConfigError("--data is missing: name the data set's YAML file")
     device = resolve_device(config.device)
     train, val = load_splits(config, say)
+    check_batches(config, len(train))
     names = dict(enumerate(train.names))
     model = starting_model(with_num_classes(architecture, len(names)), names, start, config.seed)
+    resolved = settle_optimizer(resolved, len(names), nominal_iterations(len(train), config))
     require_space(run_parent(model.config.task, config.project), disk_bytes(model))
     folder = new_run_folder(model.config.task, config.project, config.name, exist_ok=config.exist_ok)
     run = {
@@ -124,6 +130,37 @@ def starting_model(config: ModelConfig, names: dict[int, str], start: ModelFile 
         model.load_state_dict(state)
         print(report.summary(), file=sys.stderr)
     return model
+
+
+def check_batches(config: TrainConfig, images: int) -> None:
+    """Refuse a batch that batch norms cannot see, warn about a run that hardly takes a step."""
+    alone = config.batch == 1 or images % config.batch == 1
+    if alone and round_up_to_stride(config.imgsz) == MIN_SIDE:
+        raise ConfigError(
+            f"--imgsz {config.imgsz}: the last of {images} images would be alone in its batch of one cell at the "
+            f"coarsest level, which has no variance; use --imgsz {2 * MIN_SIDE} or a --batch that divides better"
+        )
+    batches, wanted = math.ceil(images / config.batch) * config.epochs, config.nbs / config.batch
+    if batches < wanted:
+        print(
+            f"warning: {batches} batches in all, but an optimizer step takes {wanted:.0f} (--nbs {config.nbs} over "
+            f"--batch {config.batch}): the weights will hardly change; raise --epochs or lower --nbs",
+            file=sys.stderr,
+        )
+
+
+def settle_optimizer(resolved: Resolved[TrainConfig], num_classes: int, iterations: int) -> Resolved[TrainConfig]:
+    """`optimizer="auto"` made concrete, with origin 'auto'; a rate or momentum that the user set is kept."""
+    if resolved.config.optimizer != AUTO:
+        return resolved
+    choice = choose_optimizer(resolved.config, num_classes, iterations)
+    # SGD's momentum is the configured one in any case, see `Schedule`.
+    decided = {"lr0": choice.lr} | ({} if choice.name == "SGD" else {"momentum": choice.momentum})
+    changes: dict[str, Any] = {name: value for name, value in decided.items() if resolved.origins[name] != USER}
+    changes["optimizer"] = choice.name
+    config = dataclasses.replace(resolved.config, **changes)
+    print(f"optimizer {config.optimizer}, lr0 {config.lr0:g}, momentum {config.momentum:g}", file=sys.stderr)
+    return Resolved(config, {**resolved.origins, **dict.fromkeys(changes, AUTO)})
 
 
 def disk_bytes(model: Detector) -> int:

@@ -224,6 +224,7 @@ class Trainer:
             batch=config.batch,
             single_cls=config.single_cls,
             on_bad_label=config.on_bad_label,
+            max_pixels=config.max_pixels,
             verbose=False,
         )
         return evaluate(runtime, self.job.val, options)

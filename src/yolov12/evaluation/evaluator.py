@@ -9,12 +9,13 @@ Two protocols decide the canvas; scores depend on it, so every claim says which 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -25,11 +26,12 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from yolov12.config.parse import STRIDE
 from yolov12.config.run import ImageSize, ValConfig
 from yolov12.data.image_io import read_image
 from yolov12.data.index import ImageIndex
-from yolov12.data.letterbox import STRIDE, Letterbox
-from yolov12.errors import ConfigError, DataError, ImageError
+from yolov12.data.letterbox import Letterbox
+from yolov12.errors import ConfigError, DataError, ImageError, printable
 from yolov12.inference.runtimes import Runtime
 from yolov12.metrics import DetectionMetrics, evaluate_detections
 from yolov12.postprocess import NmsOptions, select
@@ -105,6 +107,29 @@ def evaluate(runtime: Runtime, index: ImageIndex, config: ValConfig) -> Detectio
     return metrics
 
 
+def match_classes(index: ImageIndex, names: Mapping[int, str]) -> ImageIndex:
+    """`index` with its classes in the order of the model's `names`, told by name.
+
+    Names that differ are compared by number, with a warning unless one side has numbers for names. Raises ConfigError
+    when there are not as many.
+    """
+    ours, theirs = tuple(names[number] for number in sorted(names)), index.names
+    if len(ours) != len(theirs):
+        raise ConfigError(
+            f"the data set has {len(theirs)} classes, the model knows {len(ours)}: {', '.join(map(printable, ours))}"
+        )
+    if ours == theirs:
+        return index
+    if len(set(ours)) == len(ours) and set(ours) == set(theirs):
+        order = np.array([ours.index(name) for name in theirs], dtype=index.labels.dtype)
+        return dataclasses.replace(index, names=ours, labels=order[index.labels])
+    numbers = tuple(map(str, range(len(ours))))
+    if numbers not in (ours, theirs):
+        pairs = (f"{printable(a)} / {printable(b)}" for a, b in zip(ours, theirs, strict=True) if a != b)
+        print(f"warning: class names differ (model / data set): {', '.join(list(pairs)[:5])}", file=sys.stderr)
+    return index
+
+
 def plan(index: ImageIndex, config: ValConfig) -> list[list[Placement]]:
     """The batches of an evaluation: every image once, all images of a batch on canvases of one size."""
     shapes = [(int(height), int(width)) for height, width in index.sizes]
@@ -153,7 +178,10 @@ def _read_ahead(
         placements = next(batches, None)
         if placements is not None:
             canvases = np.empty((len(placements), *placements[0].letterbox.canvas, 3), np.uint8)
-            futures = [pool.submit(_read, index, p, out) for p, out in zip(placements, canvases, strict=True)]
+            futures = [
+                pool.submit(_read, index, p, out, config.max_pixels)
+                for p, out in zip(placements, canvases, strict=True)
+            ]
             reading.append((placements, canvases, futures))
 
     for _ in range(BATCHES_AHEAD):
@@ -172,12 +200,12 @@ def _read_ahead(
         yield [placements[k] for k in readable], canvases if len(readable) == len(futures) else canvases[readable]
 
 
-def _read(index: ImageIndex, placement: Placement, out: Pixels) -> float | ImageError:
+def _read(index: ImageIndex, placement: Placement, out: Pixels, max_pixels: int) -> float | ImageError:
     """Draw one image on its canvas; returns the seconds it took, or why it cannot be read."""
     started = time.perf_counter()
     path = index.paths[placement.index]
     try:
-        image = read_image(path)
+        image = read_image(path, max_pixels=max_pixels)
     except ImageError as error:
         return error
     if image.shape[:2] != placement.shape:

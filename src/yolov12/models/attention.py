@@ -64,6 +64,10 @@ class AreaAttention(nn.Module):
         projected: Tensor = self.projection(self.position(value_map) + attended_map)
         return projected
 
+    def products(self, positions: int) -> int:
+        """Multiply-accumulates of queries times keys and weights times values, for one image."""
+        return 2 * positions * (positions // self.areas) * self.channels
+
 
 class AttentionBlock(nn.Module):
     """Area attention, then a two-layer MLP of 1x1 convolutions, each with a shortcut: (B, C, H, W) -> the same."""

@@ -1,9 +1,9 @@
 """The published state dicts in terms of ours, both ways, as data.
 
 A published key is `model.<layer>.<path>`. `LAYERS` names the layers, `TRUNK` and `HEAD` rename the steps of the path,
-and the attention's projections are the same rows in another order: the turbo layout keeps queries and keys (`qk`) apart
-from values (`v`), the v1.0 layout interleaves them head by head (`qkv`). Our modules are created in the published
-order, so a translated state dict is in that order too.
+and the area attention's projections are the same rows in another order: the turbo layout keeps queries and keys (`qk`)
+apart from values (`v`), the v1.0 layout interleaves them head by head (`qkv`). Our modules are created in the
+published order, so a translated state dict is in that order too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from yolov12.config.model import HEAD_DIM, ModelConfig
 from yolov12.errors import CheckpointError
 from yolov12.models.detector import Detector
 
-LAYERS: dict[int, str] = {
+# Layers that only resize and join hold no parameters and are left out.
+STAGES: dict[int, str] = {
     0: "backbone.stem",
     1: "backbone.down_p2",
     2: "backbone.stage_p2",
@@ -30,15 +31,17 @@ LAYERS: dict[int, str] = {
     6: "backbone.stage_p4",
     7: "backbone.down_p5",
     8: "backbone.stage_p5",
-    # 9, 10, 12, 13, 16, 19 resize and join; they hold no parameters.
-    11: "neck.top_p4",
-    14: "neck.out_p3",
-    15: "neck.down_p3",
-    17: "neck.out_p4",
-    18: "neck.down_p4",
-    20: "neck.out_p5",
-    21: "heads.detect",
 }
+NECK = ("neck.top_p4", "neck.out_p3", "neck.down_p3", "neck.out_p4", "neck.down_p4", "neck.out_p5")
+LAYERS: dict[str, dict[int, str]] = {
+    "yolov12": STAGES | dict(zip((11, 14, 15, 17, 18, 20), NECK, strict=True)),
+    "yolo11": STAGES
+    | {9: "backbone.pooling", 10: "backbone.attention"}
+    | dict(zip((13, 16, 17, 19, 20, 22), NECK, strict=True)),
+    "yolov8": STAGES | {9: "backbone.pooling"} | dict(zip((12, 15, 16, 18, 19, 21), NECK, strict=True)),
+}
+"""By the kind of backbone: published layer number -> our part. The head comes last."""
+HEAD_LAYERS = {"yolov12": 21, "yolo11": 23, "yolov8": 22}
 
 # Our step -> the published step; a step that is not listed is spelled the same.
 TRUNK = {
@@ -48,13 +51,13 @@ TRUNK = {
     "units": "m",
     "norm": "bn",
     "attention": "attn",
+    "query_key_value": "qkv",
     "position": "pe",
     "projection": "proj",
     "residual_scale": "gamma",
 }
 HEAD = {"box_branches": "cv2", "class_branches": "cv3", "norm": "bn", "bins": "dfl.conv"}
 
-HEAD_LAYER = 21
 OPTIONAL = ("num_batches_tracked", "dfl.conv.weight")
 """Ends of published keys that a file may lack: a counter and a constant."""
 
@@ -72,7 +75,8 @@ class Piece(NamedTuple):
 
 def official_layer_prefixes(config: ModelConfig) -> dict[int, str]:
     """Published layer number -> prefix of our parameter names, for the layers that hold parameters."""
-    return LAYERS | {HEAD_LAYER: f"heads.{config.task}"}
+    kind = config.backbone.kind
+    return LAYERS[kind] | {HEAD_LAYERS[kind]: f"heads.{config.task}"}
 
 
 def official_to_ours(state: Mapping[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
@@ -111,10 +115,11 @@ def ours_to_official(state: Mapping[str, Tensor], config: ModelConfig) -> dict[s
     return official
 
 
-def official_key(ours: str) -> str:
+def official_key(ours: str, config: ModelConfig) -> str:
     """The published key of one of ours, with the attention's projections still in one (`attn.qkv`)."""
-    index, prefix = next((index, prefix) for index, prefix in LAYERS.items() if ours.startswith(f"{prefix}."))
-    steps = HEAD if index == HEAD_LAYER else TRUNK
+    layers = official_layer_prefixes(config).items()
+    index, prefix = next((index, prefix) for index, prefix in layers if ours.startswith(f"{prefix}."))
+    steps = HEAD if prefix.startswith("heads.") else TRUNK
     path = ours.removeprefix(f"{prefix}.").split(".")
     return ".".join([f"model.{index}", *(steps.get(step, step) for step in path)])
 
@@ -129,13 +134,13 @@ def _pieces(expected: Mapping[str, Tensor], config: ModelConfig) -> Iterator[Pie
     """Every published tensor of a network, in the published order."""
     for unit, keys in itertools.groupby(expected, key=_projection_unit):
         if not unit:
-            yield from (Piece(official_key(key), key, tuple(expected[key].shape), None) for key in keys)
+            yield from (Piece(official_key(key, config), key, tuple(expected[key].shape), None) for key in keys)
             continue
         tensors = {key: tuple(expected[key].shape) for key in keys}
         channels = max(shape[0] for shape in tensors.values() if shape) // 3
         for projection, rows in _projections(config.layout, channels):
             for key, shape in tensors.items():
-                official = official_key(key).replace(".qkv.", f".{projection}.")
+                official = official_key(key, config).replace(".qkv.", f".{projection}.")
                 # A counter has no rows; those of both projections have counted the same batches.
                 yield Piece(official, key, (len(rows), *shape[1:]), rows) if shape else Piece(official, key, (), None)
 

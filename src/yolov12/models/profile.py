@@ -18,6 +18,7 @@ from torch.nn.attention import SDPBackend
 from yolov12.config.model import HEAD_DIM
 from yolov12.models.attention import AreaAttention
 from yolov12.models.detector import Detector
+from yolov12.models.psa import SelfAttention
 
 IMAGE_CHANNELS = 3
 
@@ -86,7 +87,7 @@ def profile(model: Detector, imgsz: int | tuple[int, int] = 640) -> ModelProfile
             module.register_forward_hook(_recorder(shapes, _shapes))
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             module.register_forward_hook(_recorder(convolutions, _weight_products))
-        elif isinstance(module, AreaAttention):
+        elif isinstance(module, (AreaAttention, SelfAttention)):
             module.register_forward_hook(_recorder(attention, _attention_products))
     with torch.inference_mode():
         twin(torch.empty(1, IMAGE_CHANNELS, height, width, device="meta"))
@@ -144,9 +145,6 @@ def _weight_products(module: nn.Module, outputs: object) -> int:
 
 
 def _attention_products(module: nn.Module, outputs: object) -> int:
-    """Multiply-accumulates of queries times keys and weights times values: each position sees one area."""
-    if not isinstance(module, AreaAttention) or not isinstance(outputs, Tensor):
-        raise TypeError("expected an area attention and its map")
-    _, channels, height, width = outputs.shape
-    positions = height * width
-    return 2 * positions * (positions // module.areas) * channels
+    if not isinstance(module, (AreaAttention, SelfAttention)) or not isinstance(outputs, Tensor):
+        raise TypeError("expected an attention and its map")
+    return module.products(outputs.shape[2] * outputs.shape[3])

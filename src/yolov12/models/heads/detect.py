@@ -75,6 +75,12 @@ def _box_branch(channels: int, config: DetectHeadConfig) -> nn.Sequential:
 
 def _class_branch(channels: int, config: DetectHeadConfig) -> nn.Sequential:
     hidden = config.class_channels
+    if config.class_branch == "plain":
+        return nn.Sequential(
+            ConvNormAct(channels, hidden, 3),
+            ConvNormAct(hidden, hidden, 3),
+            nn.Conv2d(hidden, config.num_classes, 1),
+        )
     return nn.Sequential(
         nn.Sequential(DepthwiseConv(channels, 3), ConvNormAct(channels, hidden)),
         nn.Sequential(DepthwiseConv(hidden, 3), ConvNormAct(hidden, hidden)),

@@ -1,14 +1,14 @@
-"""Path-aggregation feature pyramid (Liu et al. 2018, arXiv:1803.01534) with R-ELAN blocks, as YOLOv12 uses it."""
+"""Path-aggregation feature pyramid (Liu et al. 2018, arXiv:1803.01534) with the blocks of YOLOv12, YOLO11 or YOLOv8."""
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from yolov12.config.model import PAFPNConfig
 from yolov12.models.attention import RELAN
-from yolov12.models.blocks import C3k2
+from yolov12.models.blocks import C2f, C3k2
 from yolov12.models.layers import ConvNormAct
 from yolov12.models.registry import NECKS, FeatureModule, FeatureSpec
 
@@ -21,12 +21,12 @@ class PAFPN(FeatureModule):
         super().__init__()
         p3, p4, p5 = features.channels
         top_p4, out_p3, down_p3, out_p4, down_p4, out_p5 = config.channels
-        self.top_p4 = RELAN(p5 + p4, top_p4, repeats=config.repeats)
-        self.out_p3 = RELAN(top_p4 + p3, out_p3, repeats=config.repeats)
+        self.top_p4 = _block(p5 + p4, top_p4, config)
+        self.out_p3 = _block(top_p4 + p3, out_p3, config)
         self.down_p3 = ConvNormAct(out_p3, down_p3, 3, stride=2)
-        self.out_p4 = RELAN(down_p3 + top_p4, out_p4, repeats=config.repeats)
+        self.out_p4 = _block(down_p3 + top_p4, out_p4, config)
         self.down_p4 = ConvNormAct(out_p4, down_p4, 3, stride=2)
-        self.out_p5 = C3k2(down_p4 + p5, out_p5, repeats=config.repeats, expansion=0.5, use_c3k=True)
+        self.out_p5 = _block(down_p4 + p5, out_p5, config, coarsest=True)
         self.spec = FeatureSpec((out_p3, out_p4, out_p5), features.strides)
 
     def forward(self, features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -37,6 +37,15 @@ class PAFPN(FeatureModule):
         out_p4 = self.out_p4(torch.cat((self.down_p3(out_p3), top_p4), 1))
         out_p5 = self.out_p5(torch.cat((self.down_p4(out_p4), p5), 1))
         return out_p3, out_p4, out_p5
+
+
+def _block(in_channels: int, out_channels: int, config: PAFPNConfig, *, coarsest: bool = False) -> nn.Module:
+    if config.block == "c2f":
+        return C2f(in_channels, out_channels, repeats=config.repeats, shortcut=False)
+    if config.block == "c3k2" or coarsest:
+        use_c3k = config.use_c3k or coarsest
+        return C3k2(in_channels, out_channels, repeats=config.repeats, expansion=0.5, use_c3k=use_c3k)
+    return RELAN(in_channels, out_channels, repeats=config.repeats)
 
 
 def _upsample(features: Tensor) -> Tensor:
