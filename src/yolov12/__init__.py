@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from yolov12.version import __version__
+
 if TYPE_CHECKING:
     from yolov12.api import YOLO
     from yolov12.hub import EMBEDDED_MODELS
     from yolov12.results import Result
 
-__version__ = "0.1.0"
 __all__ = ["EMBEDDED_MODELS", "YOLO", "Result", "__version__"]
 
 

@@ -18,7 +18,6 @@ from typing import Any, Unpack, overload
 import torch
 from torch import Tensor
 
-from yolov12 import __version__
 from yolov12.checkpoint import ModelFile, read_model_file, write_model_file
 from yolov12.checkpoint.convert import check_target, write_converted
 from yolov12.config.model import ModelConfig
@@ -45,6 +44,7 @@ from yolov12.models.detector import Detector, build_model, check_size
 from yolov12.models.heads.detect import decode
 from yolov12.models.profile import ModelProfile, attention_report, profile
 from yolov12.results import Result
+from yolov12.version import __version__
 from yolov12.visualize import save_result
 
 SAMPLES = Path(__file__).resolve().parent / "assets" / "samples"

@@ -23,9 +23,9 @@ from email.message import Message
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from yolov12 import __version__
 from yolov12.atomic import write_atomic
 from yolov12.errors import ResourceError, SetupError
+from yolov12.version import __version__
 
 if sys.platform != "win32":
     import fcntl

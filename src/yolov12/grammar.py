@@ -12,10 +12,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from yolov12 import __version__
 from yolov12.config.parse import field_types, from_text, resolve
 from yolov12.config.run import ImageSize, PredictConfig, TrainConfig, ValConfig
 from yolov12.errors import ConfigError, did_you_mean
+from yolov12.version import __version__
 
 DEFAULT_MODEL = "yolov12n-bccd"
 FRESH_MODEL = "yolov12n.yaml"

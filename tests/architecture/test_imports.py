@@ -13,16 +13,17 @@ SOURCE = Path(__file__).resolve().parents[2] / "src"
 LAZY = {"yolov12", "yolov12.cli"}  # the two places where imports inside functions are welcome
 
 # part -> parts that it may import, besides itself
-BASE = {"errors", "config", "ops", "atomic", "folders"}
+BASE = {"errors", "config", "ops", "atomic", "folders", "version"}
 DATA = BASE | {"data", "results", "models"}
 SCORES = DATA | {"postprocess", "checkpoint", "losses", "matching"}
 ALLOWED = {
     "errors": set(),
+    "version": set(),
     "atomic": {"errors"},
     "config": {"errors"},
     "ops": {"errors"},
     "folders": {"errors", "atomic"},
-    "download": {"errors", "atomic"},
+    "download": {"errors", "atomic", "version"},
     "hub": {"errors", "config", "atomic", "download", "folders"},
     "models": {"errors", "config", "ops"},
     "results": {"errors", "drawing", "atomic"},
@@ -39,7 +40,7 @@ ALLOWED = {
     "engine": SCORES | {"inference", "metrics", "evaluation", "folders", "drawing"},
     "api": None,
     "loading": SCORES | {"hub"},
-    "grammar": {"errors", "config"},
+    "grammar": {"errors", "config", "version"},
     "cli": {"errors", "config", "grammar", "api", "hub", "loading"},
     "__main__": {"cli"},
     "": None,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Mapping
 from types import TracebackType
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TextColumn
+
+from yolov12.inference.progress import new_bar
 
 REDRAW_SECONDS = 0.5
 
@@ -19,15 +19,7 @@ class EpochDisplay:
     def __init__(self, epochs: int, steps_per_epoch: int) -> None:
         self.epochs = epochs
         self.steps = steps_per_epoch
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=Console(file=sys.stderr),
-            transient=True,
-            disable=not sys.stderr.isatty(),
-        )
+        self.bar = new_bar(TextColumn("{task.description}"))
         self.drawn = 0.0
         self.task = self.bar.add_task("starting", total=steps_per_epoch)
 
@@ -56,4 +48,4 @@ class EpochDisplay:
     def end_epoch(self, epoch: int, row: Mapping[str, float | int | None]) -> None:
         """Print the finished epoch's numbers on a line of their own."""
         shown = "  ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "epoch" and value is not None)
-        self.bar.console.print(f"epoch {epoch + 1}/{self.epochs}  {shown}", highlight=False, soft_wrap=True)
+        self.bar.console.print(f"epoch {epoch + 1}/{self.epochs}  {shown}")

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from yolov12 import __version__
 from yolov12.atomic import remove_stale
 from yolov12.checkpoint import ModelFile, fit_state
 from yolov12.config.model import ModelConfig
@@ -28,6 +27,7 @@ from yolov12.errors import ConfigError
 from yolov12.folders import new_run_folder, require_space, run_parent, write_json
 from yolov12.inference.device import resolve_device
 from yolov12.models.detector import Detector, build_model
+from yolov12.version import __version__
 
 RESUME_MAY_CHANGE = ("resume", "device", "workers", "cache", "plots", "save_steps")
 """Options that change neither the weights nor the recorded numbers, so a resumed run may set them anew."""

@@ -17,7 +17,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from yolov12 import __version__
 from yolov12.checkpoint import ModelFile, write_model_file
 from yolov12.config.parse import Resolved, round_up_to_stride
 from yolov12.config.run import TrainConfig, ValConfig
@@ -42,6 +41,7 @@ from yolov12.losses.detect import Gains
 from yolov12.metrics import DetectionMetrics
 from yolov12.models.checkpoint_map import official_layer_prefixes
 from yolov12.models.detector import Detector
+from yolov12.version import __version__
 
 LAST, BEST = "last.safetensors", "best.safetensors"
 SAMPLE_PICTURES = 3

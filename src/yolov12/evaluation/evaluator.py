@@ -23,8 +23,7 @@ from typing import Any, TypeVar
 import cv2
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TextColumn
 
 from yolov12.config.parse import STRIDE
 from yolov12.config.run import ImageSize, ValConfig
@@ -32,6 +31,7 @@ from yolov12.data.image_io import read_image
 from yolov12.data.index import ImageIndex
 from yolov12.data.letterbox import Letterbox
 from yolov12.errors import ConfigError, DataError, ImageError, printable
+from yolov12.inference.progress import new_bar
 from yolov12.inference.runtimes import Runtime
 from yolov12.metrics import DetectionMetrics, evaluate_detections
 from yolov12.postprocess import NmsOptions, select
@@ -87,7 +87,8 @@ def evaluate(runtime: Runtime, index: ImageIndex, config: ValConfig) -> Detectio
     detections: list[Rows | None] = [None] * len(index)
     speed = Speed()
     threads = min(4, os.cpu_count() or 1)
-    with ThreadPoolExecutor(threads, thread_name_prefix="evaluate") as pool, _progress(config, len(index)) as progress:
+    bar = new_bar(TextColumn("{task.description}"), shown=config.verbose and len(index) > 0)
+    with ThreadPoolExecutor(threads, thread_name_prefix="evaluate") as pool, bar as progress:
         task = progress.add_task(index.report.split, total=len(index))
         waiting: deque[list[tuple[int, Future[tuple[Rows, float]]]]] = deque()
         for placements, canvases in _read_ahead(pool, index, config, speed):
@@ -245,16 +246,3 @@ def _collect(batch: list[tuple[int, Future[tuple[Rows, float]]]], detections: li
     for i, future in batch:
         detections[i], seconds = future.result()
         speed.postprocess += seconds
-
-
-def _progress(config: ValConfig, images: int) -> Progress:
-    """A bar on stderr that vanishes when it is done; nothing unless `verbose` and stderr is a terminal."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(file=sys.stderr),
-        transient=True,
-        disable=images == 0 or not (config.verbose and sys.stderr.isatty()),
-    )

@@ -1,4 +1,4 @@
-"""Progress and the average speed of a run over many images, on stderr."""
+"""Progress on stderr: the bar that every long job shows, and the average speed of a run over many images."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ import time
 from collections.abc import Iterator
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
 from yolov12.results import Result
+
+
+def new_bar(*columns: ProgressColumn, shown: bool = True) -> Progress:
+    """A bar, `columns`, counts and the time left; it vanishes when it is done. Nothing where stderr is no terminal."""
+    console = Console(file=sys.stderr, soft_wrap=True, highlight=False, markup=False)
+    disable = not (shown and console.is_terminal)
+    everything = (*columns, BarColumn(bar_width=30), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*everything, console=console, transient=True, disable=disable)
 
 
 def with_progress(results: Iterator[Result], total: int | None) -> Iterator[Result]:
@@ -17,12 +25,9 @@ def with_progress(results: Iterator[Result], total: int | None) -> Iterator[Resu
 
     On a terminal there is also a bar. The time that the receiver takes between two results is not counted.
     """
-    console = Console(file=sys.stderr, soft_wrap=True, highlight=False, markup=False)
-    speed = TextColumn("{task.fields[rate]:.1f} images/s")
-    columns = (BarColumn(bar_width=30), MofNCompleteColumn(), speed, TimeRemainingColumn())
     done = skipped = 0
     seconds = 0.0
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with new_bar(TextColumn("{task.fields[rate]:.1f} images/s")) as bar:
         task = bar.add_task("predict", total=total, rate=0.0)
         while True:
             started = time.perf_counter()
@@ -33,8 +38,8 @@ def with_progress(results: Iterator[Result], total: int | None) -> Iterator[Resu
             done += 1
             if result.error is not None:
                 skipped += 1
-                console.print(f"skipped: {result.error}")
+                bar.console.print(f"skipped: {result.error}")
             bar.update(task, advance=1, rate=done / max(seconds, 1e-9))
             yield result
     if done:
-        console.print(f"{done} images, {skipped} skipped, {done / max(seconds, 1e-9):.1f} images/s")
+        bar.console.print(f"{done} images, {skipped} skipped, {done / max(seconds, 1e-9):.1f} images/s")
