@@ -1,12 +1,9 @@
-"""Convolution and SiLU in one oneDNN call, or as a matrix product where that is all it is, for inference on the CPU.
+"""Convolution and SiLU in one oneDNN call, for inference on the CPU.
 
 Why not the model's own layers: torch picks between two convolution libraries by batch size and thread count, so that
 the last bits of a result depend on both. This operator is always oneDNN's, whose sums hardly ever depend on the number
 of threads, and its activation costs no second pass over memory. It is the one that torch's own compiler emits for a
 folded convolution; where a build of torch lacks it, the plain layers stay.
-
-A 1x1 convolution of a channels_last map is a product of its rows with the weight. In float32 the matrix library does it
-in less time, mostly because it starts at once: half of the convolutions of YOLOv12 are such.
 """
 
 from __future__ import annotations
@@ -15,7 +12,6 @@ from typing import Final
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from yolov12.models.layers import ConvNormAct
 
@@ -38,22 +34,6 @@ class FusedConv(nn.Module):
         return result
 
 
-class PointwiseConv(nn.Module):
-    """A 1x1 convolution with bias and optional SiLU as a product: (B, in, H, W) -> (B, out, H, W), channels_last."""
-
-    def __init__(self, conv: nn.Conv2d, *, activation: bool) -> None:
-        super().__init__()
-        self.weight, self.bias, self.activation = conv.weight.flatten(1), conv.bias, activation
-
-    def forward(self, features: Tensor) -> Tensor:
-        """One map in, one map out."""
-        # (B, in, H, W) -> (B, H, W, in), a view in channels_last -> (B, H, W, out)
-        rows = functional.linear(features.permute(0, 2, 3, 1), self.weight, self.bias)
-        if self.activation:
-            functional.silu(rows, inplace=True)
-        return rows.permute(0, 3, 1, 2)
-
-
 def available() -> bool:
     """Whether this build of torch has the operator for the CPU."""
     return torch._C._dispatch_has_kernel_for_dispatch_key(OPERATOR, "CPU")
@@ -63,15 +43,8 @@ def fuse_activations(module: nn.Module) -> None:
     """Replace every convolution below `module`, whose batch norms are folded already, in place."""
     for name, child in list(module.named_children()):
         if isinstance(child, ConvNormAct):
-            setattr(module, name, _fused(child.conv, activation=child.activation))
+            setattr(module, name, FusedConv(child.conv, activation=child.activation))
         elif isinstance(child, nn.Conv2d):
-            setattr(module, name, _fused(child, activation=False))
+            setattr(module, name, FusedConv(child, activation=False))
         else:
             fuse_activations(child)
-
-
-def _fused(conv: nn.Conv2d, *, activation: bool) -> nn.Module:
-    pointwise = conv.kernel_size == (1, 1) and conv.stride == (1, 1) and conv.groups == 1
-    if pointwise and conv.weight.dtype is torch.float32:
-        return PointwiseConv(conv, activation=activation)
-    return FusedConv(conv, activation=activation)
