@@ -76,3 +76,18 @@ def test_a_score_that_is_not_a_number_hides_nothing(head: DetectHead) -> None:
     assert found[0, :4, 0].isnan().any()
     assert not found[0, :4, -1].any()
     assert dense.shape == found.shape
+
+
+def test_the_number_of_threads_does_not_matter(head: DetectHead) -> None:
+    features, before = maps(head, 3, 4, seed=1), torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            with torch.inference_mode():
+                best = decode(head(tuple(features)), head.strides)[0, 4:].amax(0)
+                found.append(LazyBoxes(head).decode(features, float(best.quantile(0.9))))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])

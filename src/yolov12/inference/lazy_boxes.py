@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from yolov12.inference import cpu_convolution
 from yolov12.models.heads.detect import SIDES, DetectHead
 from yolov12.models.layers import ConvNormAct
 from yolov12.ops.boxes import anchor_points, distances_to_xyxy, expected_distances, xyxy_to_cxcywh
@@ -23,14 +24,20 @@ DENSE_SHARE: Final = 0.1
 
 
 class Matrix(NamedTuple):
-    """A convolution as a product: patches (n, kernel * kernel * in) -> (n, out)."""
+    """A convolution, and a SiLU if it has one, as a product: patches (n, kernel * kernel * in) -> (n, out)."""
 
     weight: Tensor
     bias: Tensor
+    activation: bool
 
     def __call__(self, patches: Tensor) -> Tensor:
-        """The convolution's outputs at the patches' places."""
-        return torch.addmm(self.bias, patches, self.weight)
+        """The outputs at the patches' places, from oneDNN, whose sums do not depend on the number of threads."""
+        if patches.dtype is torch.float32 and cpu_convolution.available():
+            operator = torch.ops.mkldnn._linear_pointwise.default
+            product: Tensor = operator(patches, self.weight, self.bias, "swish" if self.activation else "none", [], "")
+            return product
+        product = functional.linear(patches, self.weight, self.bias)
+        return functional.silu(product) if self.activation else product
 
 
 class LazyBoxes:
@@ -74,16 +81,16 @@ class LazyBoxes:
         places = needed.view(-1).nonzero()[:, 0]  # (m,)
         bordered = functional.pad(features[0].permute(1, 2, 0), (0, 0, 1, 1, 1, 1)).flatten(0, 1)  # ((H+2)(W+2), K)
         hidden = bordered.new_zeros(len(bordered), len(first.bias))
-        hidden[places] = functional.silu(first(_patches(bordered, places, around)))
-        return last(functional.silu(second(_patches(hidden, inner, around))))
+        hidden[places] = first(_patches(bordered, places, around))
+        return last(second(_patches(hidden, inner, around)))
 
 
 def _matrix(unit: nn.Module) -> Matrix:
-    conv = unit.conv if isinstance(unit, ConvNormAct) else unit
+    conv, activation = (unit.conv, unit.activation) if isinstance(unit, ConvNormAct) else (unit, False)
     if not isinstance(conv, nn.Conv2d) or conv.bias is None:
         raise TypeError("a folded box branch is made of convolutions with a bias")
-    # (out, in, k, k) -> (k * k * in, out): patches hold the channels of one cell after those of another
-    return Matrix(conv.weight.permute(2, 3, 1, 0).reshape(-1, conv.out_channels).contiguous(), conv.bias)
+    # (out, in, k, k) -> (out, k * k * in): patches hold the channels of one cell after those of another
+    return Matrix(conv.weight.permute(0, 2, 3, 1).flatten(1).contiguous(), conv.bias, activation)
 
 
 def _around(row: int) -> Tensor:

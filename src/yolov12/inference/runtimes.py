@@ -83,18 +83,18 @@ class TorchRuntime:
             native = precision == "fp32" or native_half(self.device) is self._dtype
             if native and cpu_convolution.available():
                 cpu_convolution.fuse_activations(self._model)
-        self._lanes: ThreadPoolExecutor | None = None
-        self._lock = threading.Lock()
+        # Opened here and not when first needed: while lanes are being opened, a thread that uses torch for the first
+        # time would take over their number of threads, and with it other last bits.
+        threads = torch.get_num_threads()
+        self._lanes = _open_lanes(threads) if self.device.type == "cpu" and threads > 1 else None
 
     def __call__(self, images: NDArray[np.uint8], min_score: float = 0.0) -> NDArray[np.float32]:
         """Decoded output (B, 4 + C, A) of canvases (B, H, W, 3)."""
         if len(images) < 2 or self._lazy is None:
             return self._run(images, min_score)
-        singles, threads = np.split(images, len(images)), torch.get_num_threads()
-        if threads < 2:
+        singles = np.split(images, len(images))
+        if self._lanes is None or torch.get_num_threads() < 2:
             return np.concatenate([self._run(image, min_score) for image in singles])
-        with self._lock:
-            self._lanes = self._lanes or _open_lanes(threads)
         return np.concatenate(list(self._lanes.map(self._run, singles, itertools.repeat(min_score))))
 
     def _run(self, images: NDArray[np.uint8], min_score: float) -> NDArray[np.float32]:
