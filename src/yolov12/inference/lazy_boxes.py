@@ -31,7 +31,7 @@ class Matrix(NamedTuple):
     activation: bool
 
     def __call__(self, patches: Tensor) -> Tensor:
-        """The outputs at the patches' places, from oneDNN, whose sums do not depend on the number of threads."""
+        """The outputs at the patches' places, from oneDNN, as those of the convolutions themselves."""
         if patches.dtype is torch.float32 and cpu_convolution.available():
             operator = torch.ops.mkldnn._linear_pointwise.default
             product: Tensor = operator(patches, self.weight, self.bias, "swish" if self.activation else "none", [], "")
