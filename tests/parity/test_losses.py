@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from filled import filled_model, golden_images, golden_targets, load_arrays, official_gradients, official_state
 from torch import Tensor
 
+from filled import filled_model, golden_images, golden_targets, load_arrays, official_gradients, official_state
 from yolov12.data.sample import Targets
 from yolov12.losses.assigner import SMALLEST_SIDE, Assignment, TaskAlignedAssigner, pairs_inside
 from yolov12.losses.detect import DetectionLoss, distribution_focal_loss, flatten_levels
