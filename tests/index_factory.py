@@ -37,6 +37,7 @@ def make_index(
         areas=(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) if areas is None else areas,
         crowd=np.array([thing[5] for thing in objects], bool),
         polygon_offsets=np.zeros(len(objects) + 1, np.int64),
+        ring_offsets=np.zeros(1, np.int64),
         polygon_points=np.zeros((0, 2), np.float32),
         image_ids=np.arange(count, dtype=np.int64) if image_ids is None else image_ids,
         digests=np.zeros((count, 16), np.uint8),

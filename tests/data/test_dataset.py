@@ -51,7 +51,18 @@ def make_set(tmp_path: Path) -> MakeSet:
 
 
 def same(a: ImageIndex, b: ImageIndex) -> bool:
-    arrays = ("sizes", "offsets", "labels", "boxes", "areas", "crowd", "polygon_offsets", "polygon_points", "image_ids")
+    arrays = (
+        "sizes",
+        "offsets",
+        "labels",
+        "boxes",
+        "areas",
+        "crowd",
+        "polygon_offsets",
+        "ring_offsets",
+        "polygon_points",
+        "image_ids",
+    )
     equal = all(np.array_equal(getattr(a, name), getattr(b, name)) for name in (*arrays, "digests"))
     return equal and a.paths == b.paths and a.names == b.names and a.report == b.report
 
@@ -78,8 +89,8 @@ def test_arrays(make_set: MakeSet) -> None:
     np.testing.assert_allclose(index.areas, [600, 48, 576])
     assert index.image_ids.tolist() == [1, 2, 3]
     assert index.objects(0) == slice(0, 2)
-    assert index.polygon(0) is None
-    np.testing.assert_allclose(index.polygon(2), [[6, 8], [30, 8], [30, 32]])
+    assert index.rings(0) == []
+    np.testing.assert_allclose(index.rings(2), [[[6, 8], [30, 8], [30, 32]]])
     assert (index.report.read, index.report.rows, index.report.background, index.report.polygons) == (3, 3, 1, 1)
     assert "3 images, 3 objects" in index.report.summary()
     dtypes = [index.sizes, index.offsets, index.labels, index.boxes, index.areas, index.crowd, index.polygon_points]

@@ -170,7 +170,9 @@ def test_crowds_are_left_out(index: ImageIndex) -> None:
 def test_polygons_of_the_index_reach_the_sample(tmp_path: Path) -> None:
     index = write_images(tmp_path, 3)  # image 1 has one object, image 2 two
     triangle = np.array([[5, 6], [30, 6], [30, 35]], np.float32)
-    index = dataclasses.replace(index, polygon_offsets=np.array([0, 0, 0, 3]), polygon_points=triangle)
+    index = dataclasses.replace(
+        index, polygon_offsets=np.array([0, 0, 0, 1]), ring_offsets=np.array([0, 3]), polygon_points=triangle
+    )
     dataset = TrainSet(index, PLAIN)
     assert [dataset.plain(i).polygons is None for i in range(3)] == [True, True, False]
     polygons = dataset.plain(2).polygons

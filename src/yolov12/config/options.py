@@ -27,6 +27,8 @@ class TrainOptions(TypedDict, total=False):
     fliplr: float
     mosaic: float
     mixup: float
+    erasing: float
+    auto_augment: str
     copy_paste: float
     data: str | PathLike[str]
     epochs: int
@@ -68,6 +70,8 @@ class TrainOptions(TypedDict, total=False):
     box: float
     cls: float
     dfl: float
+    pose: float
+    kobj: float
     rules: str
 
 

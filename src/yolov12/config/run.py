@@ -46,6 +46,8 @@ class AugmentConfig:
     fliplr: float = option(0.5, "probability of a left-right flip", low=0, high=1)
     mosaic: float = option(1.0, "probability of a 4-image mosaic", low=0, high=1)
     mixup: float = option(0.0, "probability of blending two samples", low=0, high=1)
+    erasing: float = option(0.4, "classify: probability of erasing a rectangle", low=0, high=1)
+    auto_augment: str = option("randaugment", "classify: policy of random changes", choices=("randaugment", "none"))
     copy_paste: float = option(0.0, "fraction of eligible mirrored objects pasted (needs polygons)", low=0, high=1)
 
 
@@ -95,6 +97,8 @@ class TrainConfig(AugmentConfig):
     box: float = option(7.5, "gain of the box loss", low=0, high=1000)
     cls: float = option(0.5, "gain of the class loss", low=0, high=1000)
     dfl: float = option(1.5, "gain of the distribution focal loss", low=0, high=1000)
+    pose: float = option(12.0, "gain of the keypoint loss", low=0, high=1000)
+    kobj: float = option(1.0, "gain of the keypoint visibility loss", low=0, high=1000)
     rules: str = option(
         "r8363", "assigner and loss rules: the paper's repository or the later ones", choices=("r8363", "r84190")
     )

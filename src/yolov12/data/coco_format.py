@@ -115,7 +115,7 @@ class CocoLabels:
             report=report,
             area=None if area is None else float(area),
             crowd=bool(crowd),
-            polygon=polygon,
+            polygon=() if polygon is None else (polygon,),
         )
         return ""
 

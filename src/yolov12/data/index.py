@@ -6,6 +6,8 @@ object, `offsets` says which rows belong to an image), so that loader processes 
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,7 +142,9 @@ class ImageIndex:
     crowd: Bool
     """(M,) ignored in evaluation, not trained on."""
     polygon_offsets: Int64
-    """(M + 1,): rows of `polygon_points` that belong to each object; none if it has no polygon."""
+    """(M + 1,): rows of `ring_offsets` that belong to each object; none if it has no polygon."""
+    ring_offsets: Int64
+    """(R + 1,): rows of `polygon_points` that belong to each ring. An object seen in parts has several rings."""
     polygon_points: Float32
     """(P, 2) x, y in pixels."""
     image_ids: Int64
@@ -148,6 +152,14 @@ class ImageIndex:
     report: DataReport
     digests: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 16), np.uint8))
     """(N, 16) hash of each file's bytes; may be left out of an index made by hand."""
+    keypoints: Float32 | None = None
+    """(M, K, 3) x, y in pixels and 0 not labelled, 1 hidden, 2 visible; None for data without keypoints."""
+    keypoint_shape: tuple[int, int] | None = None
+    """K, and the numbers per keypoint in the label files: 2 (x, y) or 3 (and a flag)."""
+    flip_idx: tuple[int, ...] | None = None
+    """(K,) which keypoint each one becomes in a mirrored picture; None: unknown, so nothing may be mirrored."""
+    run_lengths: Mapping[int, bytes] = field(default_factory=dict)
+    """Object row -> its mask in COCO's compressed run-length form, for objects that come with one (crowds, mostly)."""
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -156,10 +168,10 @@ class ImageIndex:
         """Rows of `labels`, `boxes`, `areas`, `crowd` that belong to image `i`."""
         return slice(int(self.offsets[i]), int(self.offsets[i + 1]))
 
-    def polygon(self, row: int) -> Float32 | None:
-        """(K, 2) outline of object `row`, None if it has only a box."""
-        first, last = self.polygon_offsets[row : row + 2]
-        return self.polygon_points[first:last] if last > first else None
+    def rings(self, row: int) -> list[Float32]:
+        """The outlines (P, 2) of object `row`, one for each of its visible parts; none if it has only a box."""
+        ends = self.ring_offsets[self.polygon_offsets[row] : self.polygon_offsets[row + 1] + 1]
+        return [self.polygon_points[first:last] for first, last in itertools.pairwise(ends)]
 
 
 def shared_images(a: ImageIndex, b: ImageIndex) -> int:
@@ -177,7 +189,8 @@ class Objects:
     areas: list[float | None] = field(default_factory=list)
     """None: the area of the box."""
     crowd: list[bool] = field(default_factory=list)
-    polygons: list[Float32 | None] = field(default_factory=list)
+    polygons: list[list[Float32]] = field(default_factory=list)
+    """The outlines of each object, one for each of its visible parts."""
 
     def add(
         self,
@@ -186,29 +199,31 @@ class Objects:
         *,
         area: float | None = None,
         crowd: bool = False,
-        polygon: Float32 | None = None,
+        polygon: Sequence[Float32] = (),
     ) -> None:
         """Append one object; `box` in pixels, inside the image."""
         self.labels.append(label)
         self.boxes.append(box)
         self.areas.append(area)
         self.crowd.append(crowd)
-        self.polygons.append(polygon)
+        self.polygons.append(list(polygon))
 
 
 def pack_objects(images: list[Objects]) -> dict[str, npt.NDArray[Any]]:
     """The per-object arrays of `ImageIndex` (`offsets` ... `polygon_points`) from the objects of each image."""
     boxes = np.array([box for image in images for box in image.boxes], np.float64).reshape(-1, 4)
     given = np.array([np.nan if a is None else a for image in images for a in image.areas], np.float64)
-    polygons = [polygon for image in images for polygon in image.polygons]
+    polygons = [rings for image in images for rings in image.polygons]
+    rings = [ring for polygon in polygons for ring in polygon]
     return {
         "offsets": _ends([len(image.labels) for image in images]),
         "labels": np.array([label for image in images for label in image.labels], np.int64),
         "boxes": boxes,
         "areas": np.where(np.isnan(given), (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]), given),
         "crowd": np.array([crowd for image in images for crowd in image.crowd], np.bool_),
-        "polygon_offsets": _ends([0 if polygon is None else len(polygon) for polygon in polygons]),
-        "polygon_points": np.concatenate([np.zeros((0, 2), np.float32), *(p for p in polygons if p is not None)]),
+        "polygon_offsets": _ends([len(polygon) for polygon in polygons]),
+        "ring_offsets": _ends([len(ring) for ring in rings]),
+        "polygon_points": np.concatenate([np.zeros((0, 2), np.float32), *rings]),
     }
 
 

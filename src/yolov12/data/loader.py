@@ -23,7 +23,7 @@ from yolov12.data.index import ImageIndex
 from yolov12.data.letterbox import canvas_sides
 from yolov12.data.mosaic import training_sample
 from yolov12.data.resized import CACHE_SHARE, ResizedImages, memory_bytes, shared_array
-from yolov12.data.sample import Batch, Sample, Targets, stack_objects, write_planes
+from yolov12.data.sample import Batch, Sample, Targets, join_rings, stack_objects, write_planes
 from yolov12.data.workers import WorkerPool, forks_safely
 from yolov12.errors import DataError, ImageError, TrainingError
 
@@ -91,14 +91,11 @@ class TrainSet:
         """Boxes, labels and polygons of one image in resized pixels. Crowd regions teach nothing and are left out."""
         index, rows = self.index, self.index.objects(position)
         single = ~index.crowd[rows]
-        ends = index.polygon_offsets[rows.start : rows.stop + 1]
         polygons = None
-        if ends[-1] > ends[0]:
+        if index.polygon_offsets[rows.stop] > index.polygon_offsets[rows.start]:
             gain = self.gains[position]
-            polygons = [
-                (index.polygon_points[ends[row] : ends[row + 1]] * gain).astype(np.float32)
-                for row in np.flatnonzero(single)
-            ]
+            outlines = (join_rings(index.rings(row)) for row in np.arange(rows.start, rows.stop)[single])
+            polygons = [(points * gain).astype(np.float32) for points in outlines]
         return self.boxes[rows][single], index.labels[rows][single], polygons
 
 

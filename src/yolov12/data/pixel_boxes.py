@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from yolov12.data.index import DataReport, Float32, Objects
 
 Box = tuple[float, float, float, float]
@@ -31,7 +33,7 @@ def add_pixel_box(
     report: DataReport,
     area: float | None = None,
     crowd: bool = False,
-    polygon: Float32 | None = None,
+    polygon: Sequence[Float32] = (),
 ) -> None:
     """Check, clip and append one box; `size` is the image's height and width, `where` begins every finding."""
     x1, y1, x2, y2 = box
@@ -49,5 +51,5 @@ def add_pixel_box(
     report.clipped += overhang(box, *size) > TOLERANCE
     report.subpixel += min(width, height) < 1
     report.crowd += crowd
-    report.polygons += polygon is not None
+    report.polygons += len(polygon) > 0
     objects.add(label, clipped, area=area, crowd=crowd, polygon=polygon)

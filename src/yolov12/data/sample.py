@@ -20,25 +20,33 @@ class Sample:
     image     (height, width, 3) uint8, BGR
     boxes     (N, 4) float32, x1 y1 x2 y2
     labels    (N,) int64
-    polygons  None when no object has an outline, else N arrays (K, 2) float32 of x y; K = 0: this object has none
+    polygons  None when no object has an outline, else N arrays (P, 2) float32 of x y; P = 0: this object has none
+    keypoints None without keypoints, else (N, K, 3) float32: x, y and 0 not labelled, 1 hidden, 2 visible
     """
 
     image: npt.NDArray[np.uint8]
     boxes: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int64]
     polygons: list[npt.NDArray[np.float32]] | None = None
+    keypoints: npt.NDArray[np.float32] | None = None
 
 
 class Targets(NamedTuple):
-    """The objects of a batch, one row each."""
+    """The objects of a batch, one row each; whole pictures that have a class are one object each.
+
+    What only some tasks need is None for the others. All coordinates are network-input pixels.
+    """
 
     image_index: Tensor  # (N,) int64, position of the image in the batch
     labels: Tensor  # (N,) int64
-    boxes_input: Tensor  # (N, 4) float32, x1 y1 x2 y2 in network-input pixels
+    boxes_input: Tensor  # (N, 4) float32, x1 y1 x2 y2
+    masks: Tensor | None = None  # (B, H / 4, W / 4) int16: 0 background, j + 1 the j-th object of that image
+    keypoints_input: Tensor | None = None  # (N, K, 3) float32: x, y, flag (0: not labelled)
+    rotated_input: Tensor | None = None  # (N, 5) float32: centre x, y, width, height, angle in radians
 
     def to(self, device: torch.device | str) -> Targets:
         """The same targets on `device`."""
-        return Targets(*(tensor.to(device, non_blocking=True) for tensor in self))
+        return Targets(*(None if tensor is None else tensor.to(device, non_blocking=True) for tensor in self))
 
 
 class Batch(NamedTuple):
@@ -68,3 +76,12 @@ def stack_objects(
         np.concatenate([sample.labels for sample in samples]),
         np.concatenate([sample.boxes for sample in samples]),
     )
+
+
+def join_rings(rings: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    """One outline (P, 2) that encloses what all `rings` do: they are strung on a path that is walked there and back."""
+    if not rings:
+        return np.zeros((0, 2), np.float32)
+    closed = [np.concatenate([ring, ring[:1]]) for ring in rings[1:]]
+    back = [ring[:1] for ring in reversed(rings[:-1])]
+    return np.concatenate([rings[0], rings[0][:1], *closed, *back]) if closed else rings[0]

@@ -108,7 +108,7 @@ def _add_row(objects: Objects, row: Row, height: int, width: int, report: DataRe
     report.clipped += left
     report.subpixel += min(w_px, h_px) < 1
     report.polygons += polygon is not None
-    objects.add(row.label, inside, polygon=None if polygon is None else polygon.astype(np.float32))
+    objects.add(row.label, inside, polygon=() if polygon is None else (polygon.astype(np.float32),))
     return left
 
 

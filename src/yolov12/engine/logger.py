@@ -104,7 +104,7 @@ def draw_batch(batch: Batch, names: Mapping[int, str], path: Path) -> None:
     tile = round(width * scale), round(height * scale)
     picture = Image.new("RGB", (columns * tile[0], math.ceil(count / columns) * tile[1]), "white")
     font = ImageFont.truetype(findfont(FontProperties(family=FONT)), 11)
-    index, labels, boxes = (tensor.cpu() for tensor in batch.targets)
+    index, labels, boxes = (tensor.cpu() for tensor in batch.targets[:3])
     for i, image in enumerate(images):
         drawn = Image.fromarray(np.ascontiguousarray(image.permute(1, 2, 0).numpy())).resize(tile)  # (H, W, 3)
         draw = ImageDraw.Draw(drawn)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from yolov12.config.model import PartConfig
 from yolov12.errors import ConfigError, did_you_mean
@@ -20,6 +20,18 @@ class FeatureSpec(NamedTuple):
 
     channels: tuple[int, ...]
     strides: tuple[int, ...]
+
+
+class Decoded(NamedTuple):
+    """What a head's raw outputs mean, float32.
+
+    dense       (B, 4 + C + E, A): centre x, centre y, width, height in input pixels, C scores in 0..1, and E extras:
+                mask coefficients, keypoints, or an angle in radians; of whole pictures (B, C) scores
+    prototypes  (B, M, H / 4, W / 4) that mask coefficients combine; None for other heads
+    """
+
+    dense: Tensor
+    prototypes: Tensor | None = None
 
 
 class FeatureModule(nn.Module):
