@@ -33,9 +33,11 @@ def load_filler(golden: Path) -> ModuleType:
 
 
 def filled_model(golden: Path, model: str, overrides: Mapping[str, Tensor] | None = None) -> Detector:
-    """`turbo_n` or `v1_n` with filler weights, `overrides` by published key; in train mode."""
+    """`turbo_n`, `v1_n`, `v1_n_pose` ... with filler weights, `overrides` by published key; in train mode."""
     filler = load_filler(golden)
-    detector = Detector(model_config("yolov12n", LAYOUTS[model]))
+    layout, scale, *task = model.split("_")
+    variant = "-".join([f"yolov12{scale}", *task])
+    detector = Detector(model_config(variant, LAYOUTS[f"{layout}_{scale}"]))
     shapes = ours_to_official(detector.state_dict(), detector.config)
     state = {key: torch.from_numpy(filler.fill(key, tuple(value.shape))) for key, value in shapes.items()}
     detector.load_state_dict(official_to_ours({**state, **(overrides or {})}, detector.config))

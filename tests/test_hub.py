@@ -55,6 +55,32 @@ def test_a_published_name_is_downloaded_once(network: Network, name: str, layout
     assert network.asked == [f"https://github.com/sunsmarterjie/yolov12/releases/download/{tag}/yolov12n.pt"]
 
 
+@pytest.mark.parametrize(("suffix", "tag"), [("-seg", "seg"), ("-cls", "cls")])
+@pytest.mark.parametrize("name", ["yolov12n{}", "yolo12n{}.pt"])
+def test_other_tasks_have_releases_of_their_own(network: Network, name: str, suffix: str, tag: str) -> None:
+    url = f"https://github.com/sunsmarterjie/yolov12/releases/download/{tag}/yolov12n{suffix}.pt"
+    network.files[url] = b"weights of another task"
+    first = hub.resolve_model(name.format(suffix))
+    assert first.read_bytes() == b"weights of another task"
+    assert first.parts[-2:] == (tag, f"yolov12n{suffix}.pt")
+    assert hub.resolve_model(name.format(suffix), offline=True) == first
+    assert network.asked == [url]
+
+
+def test_every_published_file_has_a_url_of_its_own() -> None:
+    files = [
+        hub.published_model(name, layout) for name, layouts in hub._published_names().items() for layout in layouts
+    ]
+    assert len(files) == 20
+    assert len({file.url for file in files}) == len({file.cached() for file in files}) == 20
+
+
+def test_a_task_that_was_released_in_one_layout_is_not_looked_for_in_another(network: Network) -> None:
+    with pytest.raises(ConfigError, match=r"segment weights were published in the layout turbo, not in v1\.0"):
+        hub.resolve_model("yolov12n-seg", layout="v1.0")
+    assert network.asked == []
+
+
 def test_files_of_one_name_stay_apart(network: Network) -> None:
     turbo, paper = hub.resolve_model("yolov12n", layout="turbo"), hub.resolve_model("yolov12n", layout="v1.0")
     assert turbo.name == paper.name == "yolov12n.pt"
@@ -160,6 +186,19 @@ def test_embedded_models_need_no_network(
     assert network.asked == []
 
 
+def test_several_models_may_be_embedded(network: Network, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(hub, "ASSETS", tmp_path)
+    monkeypatch.setattr(hub, "EMBEDDED_MODELS", ("yolov12n-bccd", "yolov12n-cells-seg"))
+    for name in hub.EMBEDDED_MODELS:
+        (tmp_path / f"{name}.safetensors").write_bytes(name.encode())
+        assert hub.resolve_model(name.replace("yolov12", "yolo12")).read_text() == name
+    assert "yolov12n-bccd" in hub.describe_models()
+    assert "yolov12n-cells-seg" in hub.describe_models()
+    with pytest.raises(SetupError, match=r"Embedded models: yolov12n-bccd, yolov12n-cells-seg$"):
+        hub.resolve_model("yolov12x", offline=True)
+    assert network.asked == []
+
+
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
@@ -176,8 +215,11 @@ def test_embedded_models_need_no_network(
         ("a\nb/c.pt", CheckpointError, r"a\\nb/c\.pt: no such file"),
         ("resnet50", CheckpointError, "neither a file nor a model name"),
         ("bccd", CheckpointError, "neither a file nor a model name"),
-        ("yolov12n-seg", ConfigError, "segment"),
-        ("yolov12n-seg.pt", ConfigError, "segment"),
+        ("yolov12n-pose", ConfigError, "no pose weights were published; .* or yolov12n-pose.yaml for fresh weights"),
+        ("yolo12x-obb.pt", ConfigError, "no obb weights were published"),
+        ("yolov8n-seg", ConfigError, "only the weights of yolov12 are downloaded; .* or yolov8n-seg.yaml for fresh"),
+        ("yolov12k-seg", ConfigError, "no scale 'k'"),
+        ("yolov12n-sgg", CheckpointError, "Did you mean 'yolov12n-seg'"),
         ("yolov12n-bcd", CheckpointError, r"Did you mean 'yolov12n-bccd'\? Names: yolov12n-bccd, yolov12n, "),
         ("yolo12n-bcd.pt", CheckpointError, "Did you mean 'yolov12n-bccd'"),
         ("yolov12nn", CheckpointError, "Did you mean 'yolov12n'"),
@@ -213,6 +255,8 @@ def test_the_list_of_models_says_what_is_here(network: Network) -> None:
     assert any("yolov12n-bccd" in line for line in lines)
     row = next(line for line in lines if line.split()[:1] == ["yolov12n"])
     assert row.split() == ["yolov12n", "turbo:", "not", "downloaded", "v1.0:", "downloaded"]
+    row = next(line for line in lines if line.split()[:1] == ["yolov12x-cls"])
+    assert row.split() == ["yolov12x-cls", "cls:", "not", "downloaded"]
     assert "AGPL-3.0" in hub.describe_models()
     assert len(network.asked) == 1
 
@@ -220,6 +264,7 @@ def test_the_list_of_models_says_what_is_here(network: Network) -> None:
 def test_the_policy_allows_the_published_places_only() -> None:
     for tag in ("turbo", "v1.0"):
         hub.PUBLISHED_POLICY.check(hub.published_model("yolov12x", tag).url)
+    hub.PUBLISHED_POLICY.check(hub.published_model("yolov12x-seg", "turbo").url)
     hub.PUBLISHED_POLICY.check("https://release-assets.githubusercontent.com/github-production-release-asset/1")
     bad: Any
     for bad in ("https://example.org/yolov12n.pt", "http://github.com/yolov12n.pt"):

@@ -1,8 +1,9 @@
 """From a model argument to a file: an existing path, an embedded model, a cached one, or a published one to download.
 
 The published weights of YOLOv12 (https://github.com/sunsmarterjie/yolov12) are AGPL-3.0, unlike this package. They are
-fetched only when the user names one. A name stands for two files, one in each layout, so the cache keeps releases
-apart. A file's SHA-256 is recorded on its first download and checked whenever the file is used or fetched again.
+fetched only when the user names one. A detector's name stands for two files, one in each layout, so the cache keeps
+releases apart; models for masks and for classes of whole pictures were released in one layout. A file's SHA-256 is
+recorded on its first download and checked whenever the file is used or fetched again.
 """
 
 from __future__ import annotations
@@ -19,8 +20,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from yolov12.atomic import write_atomic
-from yolov12.config.model import LAYOUTS
-from yolov12.config.variants import SCALES, TASK_SUFFIXES, check_layout, parse_variant
+from yolov12.config.variants import SCALES, TASK_SUFFIXES, Variant, check_layout, parse_variant
 from yolov12.download import DownloadPolicy, download
 from yolov12.errors import CheckpointError, ConfigError, SetupError, UserError, did_you_mean, printable
 from yolov12.folders import CACHE_VARIABLE, cache_folder
@@ -36,7 +36,13 @@ PUBLISHED_FAMILY = "yolov12"
 ARCHITECTURE_NAME = re.compile(rf"yolov?\d+[a-z]?({'|'.join(TASK_SUFFIXES)})(\.pt)?")
 """What has the form of an architecture's name: an error about it says which part there is not."""
 RELEASES = "https://github.com/sunsmarterjie/yolov12/releases/download"
-RELEASE_TAGS = {"turbo": "turbo", "v1.0": "v1.0"}
+RELEASE_TAGS = {
+    ("detect", "turbo"): "turbo",
+    ("detect", "v1.0"): "v1.0",
+    ("segment", "turbo"): "seg",
+    ("classify", "turbo"): "cls",
+}
+"""What was released, by task and layout."""
 PUBLISHED_LICENCE = "AGPL-3.0"
 PUBLISHED_POLICY = DownloadPolicy(hosts=("github.com", ".githubusercontent.com"))
 
@@ -103,14 +109,20 @@ def check_online(source: object, offline: bool | None) -> None:
 
 
 def published_model(variant: str, layout: str) -> PublishedModel:
-    """The release file of a variant such as `yolov12n`, in a layout."""
-    parsed = parse_variant(variant)
+    """The release file of a variant such as `yolov12n` or `yolov12n-seg`, in a layout."""
+    parsed, layout = parse_variant(variant), check_layout(layout)
+    otherwise = f"give the path of a checkpoint, or {parsed.name}.yaml for fresh weights"
     if parsed.family != PUBLISHED_FAMILY:
+        raise ConfigError(f"{printable(variant)}: only the weights of {PUBLISHED_FAMILY} are downloaded; {otherwise}")
+    layouts = [known for task, known in RELEASE_TAGS if task == parsed.task]
+    if not layouts:
+        raise ConfigError(f"{printable(variant)}: no {parsed.task} weights were published; {otherwise}")
+    if layout not in layouts:
         raise ConfigError(
-            f"{printable(variant)}: only the weights of {PUBLISHED_FAMILY} are downloaded; give the path of a "
-            f"checkpoint, or {parsed.name}.yaml for fresh weights"
+            f"{printable(variant)}: {parsed.task} weights were published in the layout {', '.join(layouts)}, "
+            f"not in {layout}; leave `layout` out, or {otherwise}"
         )
-    name, tag = f"{parsed.name}.pt", RELEASE_TAGS[check_layout(layout)]
+    name, tag = f"{parsed.name}.pt", RELEASE_TAGS[parsed.task, layout]
     return PublishedModel(name, tag, f"{RELEASES}/{tag}/{name}")
 
 
@@ -118,11 +130,20 @@ def describe_models() -> str:
     """The names that can be given, one a line, and what is on this machine already."""
     lines = ["Embedded (work without a network):", *(f"  {name}" for name in EMBEDDED_MODELS)]
     lines.append(f"Published ({PUBLISHED_LICENCE}, downloaded when you name one; --layout picks the file):")
-    for scale in SCALES:
-        files = [published_model(f"yolov12{scale}", layout) for layout in LAYOUTS]
+    for name, layouts in _published_names().items():
+        files = [published_model(name, layout) for layout in layouts]
         states = (f"{file.tag}: {'downloaded' if file.cached().is_file() else 'not downloaded':<14}" for file in files)
-        lines.append(f"  {f'yolov12{scale}':<14}  {'  '.join(states)}".rstrip())
+        lines.append(f"  {name:<14}  {'  '.join(states)}".rstrip())
     return "\n".join(lines)
+
+
+def _published_names() -> dict[str, list[str]]:
+    """The names that can be downloaded, and the layouts of each, task by task."""
+    names: dict[str, list[str]] = {}
+    for task, layout in RELEASE_TAGS:
+        for scale in SCALES:
+            names.setdefault(Variant(PUBLISHED_FAMILY, scale, task).name, []).append(layout)
+    return names
 
 
 def _existing(path: Path) -> Path | None:
@@ -157,7 +178,7 @@ def _published(text: str, layout: str) -> PublishedModel:
     except ConfigError:
         if ARCHITECTURE_NAME.fullmatch(text):
             raise
-        names = [*EMBEDDED_MODELS, *(f"yolov12{scale}" for scale in SCALES)]
+        names = [*EMBEDDED_MODELS, *_published_names()]
         raise CheckpointError(
             f"{printable(text)}: neither a file nor a model name.{did_you_mean(text, names)} Names: {', '.join(names)}"
         ) from None

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from model_factory import official_state, pickled_network, save_foreign, save_network, tiny_file
 from yolov12.checkpoint import convert, foreign, read_model_file
 from yolov12.checkpoint.inert import UnsafeGlobalError
+from yolov12.data import center_crop, letterbox
 from yolov12.errors import CheckpointError
 
 LAYOUTS = ["turbo", "v1.0"]
@@ -55,6 +56,29 @@ def test_a_pickled_network_is_read_without_its_classes(tmp_path: Path, layout: s
     assert found.metadata["training"] == {"epochs": 3, "lr0": 0.01}
     assert found.metadata["metrics"] == {"fitness": 0.5}
     assert found.metadata["source"] == "net.pt"
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("task", ["segment", "classify", "pose", "obb"])
+def test_pickled_networks_of_every_task_are_read(tmp_path: Path, task: str, layout: str) -> None:
+    """Six keypoints of two numbers: what only the file's own `kpt_shape` tells from four of three."""
+    file = tiny_file(layout, task=task, keypoints=(6, 2))
+    found = read_model_file(save_network(tmp_path / "net.pt", file))
+    assert not {"ultralytics", "torchvision"} & set(sys.modules)
+    assert (found.config, found.names) == (file.config, file.names)
+    assert_same_weights(found.state, file.state, half=True)
+    assert found.metadata["task"] == task
+    assert found.metadata["preprocess"] == (center_crop if task == "classify" else letterbox).contract()
+
+
+@pytest.mark.parametrize("shape", [(6, 2), [6, 2]])
+def test_keypoints_may_be_said_by_the_network_or_its_head(tmp_path: Path, shape: Any) -> None:
+    file = tiny_file(task="pose", keypoints=(6, 2))
+    network = pickled_network(official_state(file), kpt_shape=shape)
+    found = read_model_file(save_foreign(tmp_path / "net.pt", {"model": network}))
+    assert found.config == file.config
+    plain = pickled_network(official_state(file))
+    assert read_model_file(save_foreign(tmp_path / "net.pt", {"model": plain})).config != file.config
 
 
 def test_the_weight_average_is_preferred(tmp_path: Path) -> None:
@@ -207,6 +231,7 @@ BAD_ATTRIBUTES: dict[str, tuple[dict[str, Any], str]] = {
     "names that are no texts": ({"names": {0: 1, 1: 2, 2: 3}}, "names: expected class numbers and texts"),
     "names that are no list": ({"names": "abc"}, "names: expected class numbers and texts"),
     "another class count": ({"nc": 80}, "nc: the file says 80, its network has 3 class outputs"),
+    "other keypoints": ({"kpt_shape": [17, 3]}, r"kpt_shape: the file says \[17, 3\], its network has 12 keypoint"),
     "another stride": ({"stride": torch.tensor([4.0, 8.0, 16.0])}, "stride: expected"),
 }
 
@@ -214,7 +239,8 @@ BAD_ATTRIBUTES: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("name", BAD_ATTRIBUTES)
 def test_attributes_that_contradict_the_tensors_are_refused(tmp_path: Path, name: str) -> None:
     attributes, message = BAD_ATTRIBUTES[name]
-    network = pickled_network(official_state(tiny_file()), **attributes)
+    file = tiny_file(task="pose" if "kpt_shape" in attributes else "detect")
+    network = pickled_network(official_state(file), **attributes)
     path = save_foreign(tmp_path / "net.pt", {"model": network})
     with pytest.raises(CheckpointError, match=message):
         read_model_file(path)
@@ -340,6 +366,19 @@ def test_a_network_that_contains_itself_is_refused(tmp_path: Path) -> None:
     network = pickled_network(official_state(tiny_file()))
     network._modules["again"] = network
     with pytest.raises(CheckpointError, match="contains itself"):
+        read_model_file(save_foreign(tmp_path / "net.pt", {"model": network}))
+
+
+def test_shared_parts_of_shared_parts_do_not_add_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of 20 levels holds the one below twice: a million parts in a file of a few kilobytes."""
+    monkeypatch.setattr(foreign, "MAX_TENSORS", 2000)
+    network = pickled_network({})
+    for _ in range(20):
+        above = pickled_network({})
+        above.add_module("left", network)
+        above.add_module("right", network)
+        network = above
+    with pytest.raises(CheckpointError, match="a network of more than 2000 parts"):
         read_model_file(save_foreign(tmp_path / "net.pt", {"model": network}))
 
 

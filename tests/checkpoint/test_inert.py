@@ -86,6 +86,22 @@ class Call:
         return self.call
 
 
+def test_a_member_of_a_network_s_enumeration_is_inert() -> None:
+    """As Python 3.11 writes it (`getattr`), and as other versions do (a call of the class)."""
+    call = b"\x80\x02cbuiltins\ngetattr\nctorchvision.transforms.functional\nInterpolationMode\nX\x04\0\0\0BEST\x86R."
+    found = read_pickle(call)
+    assert isinstance(found, InertObject)
+    assert found.type_name == "torchvision.transforms.functional.InterpolationMode.BEST"
+    other = b"\x80\x02ctorchvision.transforms.functional\nInterpolationMode\nX\x04\0\0\0best\x85R."
+    assert read_pickle(other).arguments == ("best",)
+
+
+@pytest.mark.parametrize("owner", [b"cbuiltins\nset\n", b"cpathlib\nPath\n", b"X\x01\0\0\0a", b"N"])
+def test_getattr_of_anything_else_is_refused(owner: bytes) -> None:
+    with pytest.raises(UnsafeGlobalError, match=r"unsafe global builtins\.getattr"):
+        read_pickle(b"\x80\x02cbuiltins\ngetattr\n" + owner + b"X\x04\0\0\0open\x86R.")
+
+
 @pytest.mark.parametrize("protocol", [0, 1, 2, 4])
 @pytest.mark.parametrize(
     ("function", "arguments", "name"),

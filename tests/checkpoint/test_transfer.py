@@ -67,3 +67,62 @@ def test_the_summary_says_what_is_kept_and_what_is_fresh() -> None:
     assert report.summary() == (
         f"kept {total - 6} of {total} tensors; fresh: {', '.join(report.fresh)}; class outputs kept for dog"
     )
+
+
+def test_rows_of_a_classifier_follow_the_names() -> None:
+    file = tiny_file(names=("a", "b", "c"), task="classify")
+    fresh = build_model(tiny_config(num_classes=2, task="classify"), seed=5).state_dict()
+    state, report = fit_state(fresh, file.state, file.names, {0: "x", 1: "b"})
+    for part in ("weight", "bias"):
+        name = f"heads.classify.classifier.{part}"
+        assert torch.equal(state[name][1], file.state[name][1])
+        assert torch.equal(state[name][0], fresh[name][0])
+    assert report.classes == ("b",)
+    assert report.fresh == ("heads.classify.classifier.weight", "heads.classify.classifier.bias")
+
+
+@pytest.mark.parametrize("task", ["segment", "pose", "obb"])
+def test_a_detector_becomes_a_model_of_another_task_and_back(task: str) -> None:
+    """Backbone, neck and the branches of boxes and classes go along; what only one of them has stays fresh."""
+    detector, other = tiny_file(), tiny_file(task=task)
+    for source, target in ((detector, other), (other, detector)):
+        fresh = build_model(target.config, seed=5).state_dict()
+        state, report = fit_state(fresh, source.state, source.names, target.names)
+        for name, value in source.state.items():
+            short = name.replace(f"heads.{task}.detect.", "heads.detect.")
+            there = [found for found in state if found.replace(f"heads.{task}.detect.", "heads.detect.") == short]
+            assert all(torch.equal(state[found], value) for found in there), name
+        assert report.heads == (f"{source.config.task} -> {target.config.task}",)
+        assert f"(head {source.config.task} -> {target.config.task})" in report.summary()
+        extras = ("prototypes", "coefficient_branches", "keypoint_branches", "angle_branches")
+        assert all(name.split(".")[2] in extras for name in report.fresh)
+        assert bool(report.fresh) == (target is other)
+
+
+def test_class_rows_follow_the_names_also_into_another_task() -> None:
+    file = tiny_file(names=("a", "b", "c"))
+    fresh = build_model(tiny_config(num_classes=2, task="obb"), seed=5).state_dict()
+    state, report = fit_state(fresh, file.state, file.names, {0: "c", 1: "y"})
+    name = "heads.obb.detect.class_branches.0.2.bias"
+    assert torch.equal(state[name][0], file.state[OUTPUT + "bias"][2])
+    assert torch.equal(state[name][1], fresh[name][1])
+    assert report.classes == ("c",)
+
+
+def test_a_classifier_gives_its_backbone() -> None:
+    file = tiny_file(task="classify")
+    fresh = build_model(tiny_config(), seed=5).state_dict()
+    state, report = fit_state(fresh, file.state, file.names, file.names)
+    assert [name for name in report.kept if not name.startswith("backbone.")] == []
+    assert set(report.kept) == {name for name in fresh if name.startswith("backbone.")}
+    assert all(torch.equal(state[name], file.state[name]) for name in report.kept)
+    assert report.heads == ()
+
+
+def test_a_head_that_the_file_has_is_not_taken_from_another() -> None:
+    file = tiny_file()
+    both = {**file.state, "heads.obb.detect.box_branches.0.2.bias": torch.full((64,), 7.0)}
+    fresh = build_model(tiny_config(), seed=5).state_dict()
+    state, report = fit_state(fresh, both, file.names, file.names)
+    assert all(torch.equal(state[name], file.state[name]) for name in fresh)
+    assert report.heads == ()

@@ -10,11 +10,15 @@ from typing import Any
 
 import pytest
 
-from yolov12.config.model import LAYOUTS, ModelConfig
-from yolov12.config.variants import SCALES, model_config
+from yolov12.config.head_widths import head_config
+from yolov12.config.model import LAYOUTS, ModelConfig, PoseHeadConfig
+from yolov12.config.variants import FAMILIES, SCALES, TASK_SUFFIXES, model_config
 from yolov12.errors import ConfigError
 
-ALL = [(f"yolov12{scale}", layout) for scale in SCALES for layout in LAYOUTS]
+ALL = [
+    *((f"yolov12{scale}", layout) for scale in SCALES for layout in LAYOUTS),
+    *((f"{family}n{suffix}", layout) for family in FAMILIES for suffix in TASK_SUFFIXES for layout in LAYOUTS),
+]
 
 
 @pytest.mark.parametrize(("variant", "layout"), ALL)
@@ -23,9 +27,9 @@ def test_round_trip(variant: str, layout: str) -> None:
     assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
-def _broken(path: str, value: Any) -> dict[str, Any]:
+def _broken(path: str, value: Any, variant: str = "yolov12n") -> dict[str, Any]:
     """The dictionary of a good config with one field replaced (`...` removes it)."""
-    data = model_config("yolov12n").to_dict()
+    data = model_config(variant).to_dict()
     *parents, last = path.split("/")
     target = data
     for parent in parents:
@@ -41,11 +45,13 @@ def _broken(path: str, value: Any) -> dict[str, Any]:
     ("path", "value", "message"),
     [
         ("layout", "v2", "layout 'v2': choose from turbo, v1.0"),
-        ("task", "segment", "task 'segment' is not available yet"),
+        ("task", "track", "task 'track': choose from detect, segment, classify, pose, obb"),
+        ("task", "segment", "no head is named after 'segment'. Heads: detect"),
         ("heads", {}, "no head is named after 'detect'"),
         ("heads", [], "model.heads: expected named fields, got list"),
-        ("neck", None, "model.neck: expected named fields, got NoneType"),
-        ("neck", ..., "model.neck: expected named fields"),
+        ("neck", [], "model.neck: expected named fields, got list"),
+        ("neck", None, "neck: missing, but the head 'detect' needs one"),
+        ("neck", ..., "model: missing neck"),
         ("variant", ..., "model: missing variant"),
         (
             "backbone/kind",
@@ -74,6 +80,52 @@ def test_a_wrong_dictionary_is_refused_by_field(path: str, value: Any, message: 
     with pytest.raises(ConfigError) as error:
         ModelConfig.from_dict(_broken(path, value))
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("variant", "path", "value", "message"),
+    [
+        ("yolov12n-cls", "neck", model_config("yolov12n").to_dict()["neck"], "neck: a classify model has none"),
+        ("yolov12n-seg", "neck", None, "neck: missing, but the head 'segment' needs one"),
+        ("yolov12n-seg", "heads/segment/kind", "pose", "model.heads.segment.mask_channels is not a field"),
+        ("yolov12n-seg", "heads/segment/mask_channels", ..., "model.heads.segment: missing mask_channels"),
+        ("yolov12n-seg", "heads/segment/masks", 0, "segment.masks = 0: must be between 1"),
+        ("yolov12n-pose", "heads/pose/keypoints", [17, 4], "need K keypoints of 2 values (x, y) or 3"),
+        ("yolov12n-pose", "heads/pose/keypoints", [17, 3, 1], "[17, 3, 1]: expected 2 whole numbers"),
+        ("yolov12n-pose", "heads/pose/keypoints", [60_000, 2], "65536 in all at most"),
+        ("yolov12n-pose", "heads/pose/keypoints", 51, "expected a list of whole numbers"),
+        ("yolov12n-obb", "heads/obb/angle_channels", "1", "expected int, got str"),
+        ("yolov12n-cls", "heads/classify/hidden", 0, "classify.hidden = 0: must be between 1"),
+        ("yolov8n", "backbone/channels", [16, 16], "yolov8.channels: expected 10 numbers"),
+        ("yolo11n-cls", "backbone/channels", [8] * 9, "the last, which attention works on, must be a multiple of 128"),
+    ],
+)
+def test_a_wrong_dictionary_of_other_tasks_is_refused_by_field(
+    variant: str, path: str, value: Any, message: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        ModelConfig.from_dict(_broken(path, value, variant))
+    assert message in str(error.value)
+
+
+def test_fields_that_a_base_gives_a_default_may_be_left_out() -> None:
+    data = _broken("heads/pose/bins", ..., "yolov12n-pose")
+    assert ModelConfig.from_dict(data) == model_config("yolov12n-pose")
+
+
+def test_a_head_is_named_after_its_own_task() -> None:
+    config = model_config("yolov12n")
+    other = head_config("pose", 1, 64, keypoints=(17, 3), class_branch="depthwise")
+    assert isinstance(other, PoseHeadConfig)
+    with pytest.raises(ConfigError, match="the head 'detect' is of kind 'pose'"):
+        dataclasses.replace(config, heads={"detect": other})
+    assert list(dataclasses.replace(config, heads={**config.heads, "people": other}).heads) == ["detect", "people"]
+
+
+def test_batch_norms_of_classifiers_are_others() -> None:
+    for suffix, task in TASK_SUFFIXES.items():
+        expected = (1e-5, 0.1) if task == "classify" else (1e-3, 0.03)
+        assert model_config(f"yolov12n{suffix}").norm == expected
 
 
 def test_residual_scale_needs_equal_widths() -> None:

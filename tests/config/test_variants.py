@@ -6,7 +6,19 @@ import dataclasses
 
 import pytest
 
-from yolov12.config.variants import Variant, check_layout, model_config, parse_variant, with_num_classes
+from yolov12.config.model import DetectHeadConfig, ObbHeadConfig, PoseHeadConfig, SegmentHeadConfig
+from yolov12.config.parts import Yolov12BackboneConfig
+from yolov12.config.variants import (
+    FAMILIES,
+    SCALES,
+    TASK_SUFFIXES,
+    Variant,
+    check_layout,
+    fit_to_data,
+    model_config,
+    parse_variant,
+    with_num_classes,
+)
 from yolov12.errors import ConfigError
 
 
@@ -20,6 +32,10 @@ from yolov12.errors import ConfigError
         ("yolo11l", Variant("yolo11", "l", "detect")),
         ("yolov11n.pt", Variant("yolo11", "n", "detect")),
         ("yolov8s.pt", Variant("yolov8", "s", "detect")),
+        ("yolov12n-seg", Variant("yolov12", "n", "segment")),
+        ("yolo12x-cls.pt", Variant("yolov12", "x", "classify")),
+        ("yolo11m-pose.yaml", Variant("yolo11", "m", "pose")),
+        ("yolov8l-obb", Variant("yolov8", "l", "obb")),
     ],
 )
 def test_names(name: str, expected: Variant) -> None:
@@ -31,14 +47,13 @@ def test_names(name: str, expected: Variant) -> None:
     [
         ("yolov12", "no scale ''"),
         ("yolov12k", "no scale 'k'"),
-        ("yolov12n-seg", "task segment is not available yet. Available: detect"),
-        ("yolo12n-cls.pt", "task classify is not available yet"),
-        ("yolov12n-pose", "task pose is not available yet"),
-        ("yolov12n-obb", "task obb is not available yet"),
+        ("yolov12-seg", "no scale ''"),
+        ("yolov12k-cls.pt", "no scale 'k'"),
         ("yolov9n", "there is no family 9. Available: yolov12n"),
         ("yolo26n.pt", "there is no family 26"),
         ("yolovl2n", "is not a model name. Did you mean 'yolov12n'?"),
         ("yolov12n-box", "is not a model name"),
+        ("yolov12n-segment", "; for other tasks with -seg, -cls, -pose, -obb"),
         ("best.pt", "is not a model name"),
         ("", "is not a model name"),
     ],
@@ -109,3 +124,86 @@ def test_other_classes_leave_every_odd_width_of_a_head_as_it_is() -> None:
     odd = dataclasses.replace(config.heads["detect"], box_channels=48, class_channels=72, bins=8)
     found = with_num_classes(dataclasses.replace(config, heads={"detect": odd}), 80)
     assert found.heads["detect"] == dataclasses.replace(odd, num_classes=80)
+
+
+def test_names_are_put_together_as_they_are_taken_apart() -> None:
+    for name in (f"{family}{scale}{suffix}" for family in FAMILIES for scale in SCALES for suffix in TASK_SUFFIXES):
+        assert parse_variant(name).name == name
+        assert model_config(name).variant == name
+
+
+def test_every_task_has_the_classes_of_its_data_set() -> None:
+    classes = {task: model_config(f"yolov12n{suffix}").num_classes for suffix, task in TASK_SUFFIXES.items()}
+    assert classes == {"detect": 80, "segment": 80, "classify": 1000, "pose": 1, "obb": 15}
+    assert model_config("yolov12n-cls", num_classes=7).num_classes == 7
+
+
+@pytest.mark.parametrize(
+    ("variant", "layout", "areas", "scaled"),
+    [
+        ("yolov12n", "turbo", (4, 1), False),
+        ("yolov12l", "turbo", (4, 1), True),
+        ("yolov12n-seg", "turbo", (4, 1), True),
+        ("yolov12n-seg", "v1.0", (4, 1), False),
+        ("yolov12l-seg", "v1.0", (4, 1), True),
+        ("yolov12m-cls", "turbo", (1, 1), True),
+        ("yolov12m-cls", "v1.0", (4, 1), False),
+        ("yolov12s-pose", "turbo", (4, 1), False),
+        ("yolov12x-obb", "turbo", (4, 1), True),
+    ],
+)
+def test_what_the_tasks_change_in_the_backbone(variant: str, layout: str, areas: tuple[int, int], scaled: bool) -> None:
+    backbone = model_config(variant, layout).backbone
+    assert isinstance(backbone, Yolov12BackboneConfig)
+    assert (backbone.areas, backbone.residual_scale) == (areas, scaled)
+
+
+@pytest.mark.parametrize(
+    ("scale", "masks", "prototypes", "keypoints", "angles"),
+    [("n", 32, 64, 51, 16), ("s", 32, 128, 51, 32), ("m", 64, 256, 64, 64), ("x", 96, 384, 96, 96)],
+)
+def test_widths_of_the_other_heads(scale: str, masks: int, prototypes: int, keypoints: int, angles: int) -> None:
+    segment, pose, obb = (model_config(f"yolov12{scale}{suffix}").heads for suffix in ("-seg", "-pose", "-obb"))
+    assert isinstance(segment["segment"], SegmentHeadConfig)
+    assert (segment["segment"].mask_channels, segment["segment"].prototype_channels) == (masks, prototypes)
+    assert isinstance(pose["pose"], PoseHeadConfig)
+    assert (pose["pose"].keypoints, pose["pose"].keypoint_channels) == ((17, 3), keypoints)
+    assert isinstance(obb["obb"], ObbHeadConfig)
+    assert obb["obb"].angle_channels == angles
+
+
+@pytest.mark.parametrize("suffix", ["", "-seg", "-pose", "-obb"])
+def test_yolov8_keeps_its_class_branch(suffix: str) -> None:
+    for family, expected in (("yolov8", "plain"), ("yolo11", "depthwise"), ("yolov12", "depthwise")):
+        (head,) = model_config(f"{family}n{suffix}").heads.values()
+        assert isinstance(head, DetectHeadConfig)
+        assert head.class_branch == expected
+
+
+@pytest.mark.parametrize("suffix", TASK_SUFFIXES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_classes_of_every_task_change_both_ways(family: str, suffix: str) -> None:
+    config = model_config(f"{family}n{suffix}", num_classes=3)
+    wide = with_num_classes(config, 90)
+    assert wide == model_config(f"{family}n{suffix}", num_classes=90)
+    assert with_num_classes(wide, 3) == config
+    assert with_num_classes(config, 3) is config
+
+
+def test_a_data_set_brings_its_keypoints() -> None:
+    config = model_config("yolov12n-pose")
+    found = fit_to_data(config, 2, (30, 2))
+    assert found == model_config("yolov12n-pose", num_classes=2, keypoints=(30, 2))
+    assert fit_to_data(found, 1, (17, 3)) == config
+    assert fit_to_data(config, 1) is config
+    assert fit_to_data(config, 1, (17, 3)) is config
+
+
+def test_keypoints_of_the_data_leave_an_odd_width_and_other_tasks_as_they_are() -> None:
+    config = model_config("yolov12n-pose")
+    head = config.heads["pose"]
+    assert isinstance(head, PoseHeadConfig)
+    odd = dataclasses.replace(config, heads={"pose": dataclasses.replace(head, keypoint_channels=40)})
+    (found,) = fit_to_data(odd, 1, (30, 2)).heads.values()
+    assert found == dataclasses.replace(head, keypoint_channels=40, keypoints=(30, 2))
+    assert fit_to_data(model_config("yolov12n-seg"), 80, (30, 2)) == model_config("yolov12n-seg")

@@ -15,16 +15,27 @@ import torch
 from torch import Tensor, nn
 
 from golden.models import filled_model, filled_tensor, image
-from yolov12.config.model import DetectHeadConfig, PAFPNConfig
+from yolov12.config.model import (
+    ClassifyHeadConfig,
+    DetectHeadConfig,
+    ObbHeadConfig,
+    PoseHeadConfig,
+    SegmentHeadConfig,
+)
+from yolov12.config.parts import PAFPNConfig
 from yolov12.config.variants import model_config
 from yolov12.models.attention import RELAN, AreaAttention, AttentionBlock, AttentionOptions
 from yolov12.models.backbones.yolov12 import Yolov12Backbone
 from yolov12.models.blocks import Bottleneck, C3k, C3k2
-from yolov12.models.checkpoint_map import HEAD, TRUNK
-from yolov12.models.heads.detect import DetectHead, DetectOutputs, decode
+from yolov12.models.checkpoint_map import HEAD, TRUNK, official_path
+from yolov12.models.heads.classify import ClassifyHead, ClassifyOutputs
+from yolov12.models.heads.detect import DetectHead
+from yolov12.models.heads.obb import ObbHead
+from yolov12.models.heads.pose import PoseHead
+from yolov12.models.heads.segment import Prototypes, SegmentHead
 from yolov12.models.layers import ConvNormAct, DepthwiseConv
 from yolov12.models.necks.pafpn import PAFPN
-from yolov12.models.registry import FeatureSpec
+from yolov12.models.registry import Decoded, FeatureSpec, Head
 
 PATH = Path(__file__).with_suffix(".json")
 VALUES = 12
@@ -33,7 +44,7 @@ VALUES = 12
 TURBO = AttentionOptions(areas=4, mlp_hidden=96, position_kernel=5, position_bias=False)
 PAPER = AttentionOptions(areas=1, mlp_hidden=76, position_kernel=7, position_bias=True)
 SPEC = FeatureSpec((16, 24, 32), (8, 16, 32))
-STRIDES = (8, 16, 32)
+LEVELS = [(1, 16, 8, 12), (1, 24, 4, 6), (1, 32, 2, 3)]
 
 # name -> a block and the shapes of its inputs (batch, channels, height, width)
 BLOCKS: dict[str, tuple[Callable[[], nn.Module], list[tuple[int, int, int, int]]]] = {
@@ -57,34 +68,49 @@ BLOCKS: dict[str, tuple[Callable[[], nn.Module], list[tuple[int, int, int, int]]
     ),
     "detect_head": (
         lambda: DetectHead(DetectHeadConfig(3, 16, 16), SPEC),
-        [(1, 16, 8, 12), (1, 24, 4, 6), (1, 32, 2, 3)],
+        LEVELS,
     ),
+    "prototypes": (lambda: Prototypes(16, 24, 8), [(1, 16, 8, 12)]),
+    "segment_head": (
+        lambda: SegmentHead(SegmentHeadConfig(3, 16, 16, mask_channels=12, prototype_channels=16, masks=8), SPEC),
+        LEVELS,
+    ),
+    "pose_head": (lambda: PoseHead(PoseHeadConfig(1, 16, 16, keypoints=(5, 3), keypoint_channels=15), SPEC), LEVELS),
+    "obb_head": (lambda: ObbHead(ObbHeadConfig(3, 16, 16, class_branch="plain", angle_channels=4), SPEC), LEVELS),
+    "classify_head": (lambda: ClassifyHead(ClassifyHeadConfig(10, 32), SPEC), LEVELS),
 }
-MODELS = ("turbo_n", "v1_n")
+MODELS = ("turbo_n", "v1_n", "turbo_n_seg", "v1_n_pose", "v1_n_obb", "turbo_n_cls")
 
 
 def block_numbers(name: str) -> list[float]:
     """The recorded numbers of one block, computed now."""
     build, shapes = BLOCKS[name]
     block = build().eval()
-    steps = HEAD if isinstance(block, DetectHead) else TRUNK
+    steps = HEAD if isinstance(block, Head | Prototypes) else TRUNK
     # The filler's rules go by published names, and an attention's by the name of the module that holds it.
     prefix = "model.0.attn" if isinstance(block, AreaAttention) else "model.0"
     filled = {
-        key: filled_tensor(".".join([prefix, *(steps.get(step, step) for step in key.split("."))]), tuple(tensor.shape))
+        key: filled_tensor(f"{prefix}.{official_path(key, steps)}", tuple(tensor.shape))
         for key, tensor in block.state_dict().items()
     }
     block.load_state_dict(filled)
     inputs = tuple(_noise(shape, seed) for seed, shape in enumerate(shapes))
     with torch.inference_mode():
         outputs = block(inputs if len(inputs) > 1 else inputs[0])
-    return _numbers(decode(outputs, STRIDES) if isinstance(outputs, DetectOutputs) else outputs)
+        return _numbers(_tensors(block.decode(outputs)) if isinstance(block, Head) else outputs)
 
 
 def model_numbers(name: str) -> list[float]:
-    """The recorded numbers of one whole network's decoded output, computed now."""
+    """The recorded numbers of one whole network's decoded output (a classifier's logits), computed now."""
     with torch.inference_mode():
-        return _numbers(decode(filled_model(name)(image(1, 64, 96))["detect"], STRIDES))
+        model = filled_model(name)
+        outputs = model(image(1, 64, 96))[model.config.task]
+        # Of a thousand scores that sum to 1 none would be missed within the tolerance.
+        return _numbers(outputs if isinstance(outputs, ClassifyOutputs) else _tensors(model.head.decode(outputs)))
+
+
+def _tensors(decoded: Decoded) -> tuple[Tensor, ...]:
+    return decoded[:1] if decoded.prototypes is None else decoded
 
 
 def _noise(shape: tuple[int, int, int, int], seed: int) -> Tensor:

@@ -15,13 +15,17 @@ from yolov12.models.detector import Detector
 LAYOUTS = {"turbo": "turbo", "v1": "v1.0"}
 
 
-def filled_model(name: str, num_classes: int = 80) -> Detector:
-    """`turbo_n`, `v1_l`, `yolo11n` ... in eval mode, every tensor filled by its published key."""
+def fixture_config(name: str, num_classes: int | None = None) -> ModelConfig:
+    """`turbo_n`, `v1_l`, `v1_n_seg`, `yolo11n`, `yolov8n-pose` ...; classes of the published model of that task."""
     if "_" in name:
-        layout, scale = name.split("_")
-        config = model_config(f"yolov12{scale}", LAYOUTS[layout], num_classes)
-    else:
-        config = model_config(name, num_classes=num_classes)
+        layout, *variant = name.removesuffix("_detect").split("_")
+        return model_config(f"yolov12{'-'.join(variant)}", LAYOUTS[layout], num_classes)
+    return model_config(name, num_classes=num_classes)
+
+
+def filled_model(name: str, num_classes: int | None = None) -> Detector:
+    """A network by a fixture's name, in eval mode, every tensor filled by its published key."""
+    config = fixture_config(name, num_classes)
     model = Detector(config)
     model.load_state_dict(official_to_ours(filled_state(config, model), config))
     return model.eval()

@@ -9,9 +9,14 @@ import torch
 from torch import Tensor
 
 from yolov12.config.model import LAYOUTS, ModelConfig
-from yolov12.config.variants import model_config
+from yolov12.config.variants import FAMILIES, TASK_SUFFIXES, model_config
 from yolov12.errors import CheckpointError
-from yolov12.models.checkpoint_map import official_layer_prefixes, official_to_ours, ours_to_official
+from yolov12.models.checkpoint_map import (
+    official_key,
+    official_layer_prefixes,
+    official_to_ours,
+    ours_to_official,
+)
 from yolov12.models.detector import Detector, build_model
 
 
@@ -43,6 +48,55 @@ def test_round_trip(layout: str, position_bias: bool) -> None:
     assert list(back) == list(official)
     assert all(torch.equal(back[key], official[key]) for key in official)
     assert sum(key.endswith("attn.pe.conv.bias") for key in back) == 8 * position_bias
+
+
+@pytest.mark.parametrize("suffix", TASK_SUFFIXES)
+@pytest.mark.parametrize("variant", ["turbo", "v1.0", "yolo11", "yolov8"])
+def test_round_trip_of_every_task_and_family(variant: str, suffix: str) -> None:
+    family, layout = ("yolov12", variant) if variant in LAYOUTS else (variant, "turbo")
+    config = model_config(f"{family}n{suffix}", layout, 3)
+    official = numbered(config)
+    ours = official_to_ours(official, config)
+    Detector(config).load_state_dict(ours)  # strict
+    back = ours_to_official(ours, config)
+    assert list(back) == list(official)
+    assert all(torch.equal(back[key], official[key]) for key in official)
+    lean = {key: value for key, value in official.items() if not key.endswith("dfl.conv.weight")}
+    assert list(official_to_ours(lean, config)) == list(ours)
+
+
+HEAD_KEYS = {
+    "yolov12n-seg": (21, "segment", ["detect.box_branches", "detect.class_branches", "detect.bins", "prototypes",
+                                     "coefficient_branches"], ["cv2", "cv3", "dfl", "proto", "cv4"]),
+    "yolo11n-pose": (23, "pose", ["detect.box_branches", "detect.class_branches", "detect.bins", "keypoint_branches"],
+                     ["cv2", "cv3", "dfl", "cv4"]),
+    "yolov8n-obb": (22, "obb", ["detect.box_branches", "detect.class_branches", "detect.bins", "angle_branches"],
+                    ["cv2", "cv3", "dfl", "cv4"]),
+    "yolov12n-cls": (9, "classify", ["mixer", "classifier"], ["conv", "linear"]),
+    "yolo11n-cls": (10, "classify", ["mixer", "classifier"], ["conv", "linear"]),
+    "yolov8n-cls": (9, "classify", ["mixer", "classifier"], ["conv", "linear"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("variant", HEAD_KEYS)
+def test_heads_have_the_published_names_in_the_published_order(variant: str) -> None:
+    layer, task, ours, theirs = HEAD_KEYS[variant]
+    config = model_config(variant, num_classes=3)
+    with torch.device("meta"):
+        names = [name for name in Detector(config).state_dict() if name.startswith("heads.")]
+    found = [official_key(name, config) for name in names]
+    assert all(key.startswith(f"model.{layer}.") for key in found)
+    assert list(dict.fromkeys(key.split(".")[2] for key in found)) == theirs
+    parts = [name.removeprefix(f"heads.{task}.") for name in names]
+    assert all(part.startswith(tuple(ours)) for part in parts)
+    assert all(any(part.startswith(own) for part in parts) for own in ours)
+
+
+def test_several_heads_have_no_published_form() -> None:
+    config = model_config("yolov12n")
+    two = dataclasses.replace(config, heads={**config.heads, "second": config.heads["detect"]})
+    with pytest.raises(CheckpointError, match=r"several heads \(detect, second\) has no published form"):
+        official_layer_prefixes(two)
 
 
 def test_turbo_rows() -> None:
@@ -119,9 +173,10 @@ def test_our_own_state_dict_is_checked_too() -> None:
         ours_to_official({}, config_of("turbo"))
 
 
-@pytest.mark.parametrize("variant", ["yolov12n", "yolo11n", "yolov8n"])
-def test_layer_prefixes_cover_every_parameter_once(variant: str) -> None:
-    config = model_config(variant)
+@pytest.mark.parametrize("suffix", TASK_SUFFIXES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_layer_prefixes_cover_every_parameter_once(family: str, suffix: str) -> None:
+    config = model_config(f"{family}n{suffix}")
     prefixes = official_layer_prefixes(config)
     assert list(prefixes) == sorted(prefixes)
     with torch.device("meta"):

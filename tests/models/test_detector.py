@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from yolov12.config.model import LAYOUTS
+from yolov12.config.model import LAYOUTS, ClassifyHeadConfig
 from yolov12.config.variants import SCALES, model_config
 from yolov12.errors import ConfigError
 from yolov12.models.attention import AttentionBlock
@@ -96,6 +96,54 @@ def test_fuse(layout: str) -> None:
     with torch.inference_mode():
         for levels, expected in zip(fused(images)["detect"], model.eval()(images)["detect"], strict=True):
             torch.testing.assert_close(levels, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("suffix", ["-seg", "-cls", "-pose", "-obb"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_fuse_of_other_tasks(layout: str, suffix: str) -> None:
+    """Also with a transposed convolution, which has no norm, and with the norms of classifiers."""
+    model = build_model(model_config(f"yolov12n{suffix}", layout, 3), seed=0)
+    model(torch.rand(2, 3, 64, 64))  # moves the running statistics
+    images, task = torch.rand(2, 3, 64, 64), model.config.task
+    fused = fuse(model)
+    assert not [module for module in fused.modules() if isinstance(module, nn.BatchNorm2d)]
+    with torch.inference_mode():
+        found, expected = fused.head.decode(fused(images)[task]), model.eval().head.decode(model(images)[task])
+    torch.testing.assert_close(found.dense, expected.dense, rtol=1e-3, atol=1e-3)
+    if expected.prototypes is not None:
+        torch.testing.assert_close(found.prototypes, expected.prototypes, rtol=1e-4, atol=1e-4)
+
+
+def test_the_norms_of_a_network_are_those_of_its_config() -> None:
+    for suffix, numbers in (("", (1e-3, 0.03)), ("-seg", (1e-3, 0.03)), ("-cls", (1e-5, 0.1))):
+        model = build_model(model_config(f"yolov12n{suffix}"))
+        norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+        assert len(norms) > 50
+        assert all((norm.eps, norm.momentum) == numbers for norm in norms)
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (224, 224), (96, 160)])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_classifiers_take_multiples_of_32(layout: str, height: int, width: int) -> None:
+    with torch.device("meta"):
+        model = Detector(model_config("yolov12n-cls", layout, 7)).eval()
+        assert model(torch.empty(2, 3, height, width))["classify"].logits.shape == (2, 7)
+        with pytest.raises(ConfigError, match="multiples of 32"):
+            model(torch.empty(2, 3, height, width + 8))
+
+
+def test_a_classifier_beside_a_detector_sees_the_backbone() -> None:
+    config = model_config("yolov12n", num_classes=3)
+    both = dataclasses.replace(config, heads={**config.heads, "scene": ClassifyHeadConfig(4, hidden=16)})
+    model = build_model(both, seed=0).eval()
+    seen: list[torch.Tensor] = []
+    model.heads["scene"].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0][-1]))
+    images = torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        outputs = model(images)
+        assert torch.equal(seen[0], model.backbone(images)[-1])
+    assert outputs["scene"].logits.shape == (1, 4)
+    assert isinstance(outputs["detect"], DetectOutputs)
 
 
 def test_outputs_are_named_after_the_heads() -> None:

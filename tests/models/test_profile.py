@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from yolov12.config.model import LAYOUTS
-from yolov12.config.variants import SCALES, model_config
+from yolov12.config.variants import SCALES, TASK_SUFFIXES, model_config
 from yolov12.models.checkpoint_map import official_layer_prefixes
 from yolov12.models.detector import Detector, fuse
-from yolov12.models.profile import ModelProfile, attention_report, profile
+from yolov12.models.profile import ModelProfile, _weight_products, attention_report, profile
 
 # Published GFLOPs at 640 px: norms folded, attention products not counted.
 GFLOPS = {
@@ -86,6 +86,109 @@ def test_counts_of_the_other_families(family: str, scale: str) -> None:
     parameters, gflops = OTHERS[family][scale]
     assert counted.parameters == parameters
     assert counted.gflops_with_attention == pytest.approx(gflops, rel=0.01)
+
+
+# Published totals of the other tasks, n s m l x: parameters (unfused), GFLOPs (fused), with attention products or not.
+TASKS = {
+    ("turbo", "-seg", 80): (
+        (2_807_056, 9_782_688, 21_978_016, 28_812_704, 64_590_656), (9.25, 30.92, 105.05, 127.65, 286.07), False,
+    ),
+    ("v1.0", "-seg", 80): (
+        (2_855_056, 9_938_592, 22_505_376, 28_756_992, 64_387_264), (10.73, 34.83, 115.97, 140.68, 310.31), True,
+    ),
+    ("turbo", "-cls", 1000): (
+        (2_951_496, 7_229_608, 12_734_248, 16_792_872, 35_554_504), (0.50, 1.52, 4.54, 6.23, 13.75), False,
+    ),
+    ("v1.0", "-cls", 1000): (
+        (2_999_496, 7_385_512, 13_261_608, 16_737_160, 35_351_112), (0.45, 1.66, 5.40, 6.99, 15.53), True,
+    ),
+    ("v1.0", "-pose", 1): (
+        (2_852_670, 9_743_582, 20_996_844, 27_248_460, 61_043_244), (8.40, 24.93, 74.12, 98.83, 216.72), True,
+    ),
+    ("v1.0", "-pose", 80): ((2_886_715, 9_774_155, 21_057_753, 27_309_369, 61_134_489), None, True),
+    ("v1.0", "-obb", 15): (
+        (2_642_640, 9_545_120, 20_997_888, 27_249_504, 61_044_864), (7.56, 24.18, 74.13, 98.84, 216.73), True,
+    ),
+    ("v1.0", "-obb", 80): ((2_673_955, 9_570_275, 21_048_003, 27_299_619, 61_119_939), None, True),
+}  # fmt: skip
+# The counter of the paper's repository measures an image of 32 pixels and multiplies by its area, and with it the
+# classifier's linear layer, which sees one average whatever the size: 48 times too much at 224 pixels.
+LINEAR_AGAIN = 48 * 2e-9 * 1280 * 1000
+ROUNDED = 0.005
+"""The tables have two digits after the point, which matters where a network takes less than one GFLOP."""
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("row", TASKS, ids=lambda row: "".join(map(str, row)))
+def test_published_counts_of_the_other_tasks(row: tuple[str, str, int], scale: str) -> None:
+    layout, suffix, num_classes = row
+    parameters, gflops, attention = TASKS[row]
+    column = list(SCALES).index(scale)
+    with torch.device("meta"):
+        model = Detector(model_config(f"yolov12{scale}{suffix}", layout, num_classes))
+    counted = profile(model, 224 if suffix == "-cls" else 640)
+    assert counted.parameters == parameters[column]
+    if gflops is not None:
+        found = counted.gflops_with_attention if attention else counted.gflops
+        if suffix == "-cls" and layout == "turbo":
+            found += LINEAR_AGAIN
+        assert found == pytest.approx(gflops[column], rel=0.01, abs=ROUNDED)
+
+
+# Parameters after folding the norms: these are what the paper's tables print.
+FUSED = {
+    ("turbo", "-seg"): (2_795_240, 9_759_952, 21_944_512, 28_760_512, 64_512_384),
+    ("v1.0", "-seg"): (2_843_240, 9_915_856, 22_471_872, 28_706_032, 64_310_848),
+    ("turbo", "-cls"): (2_942_640, 7_213_176, 12_711_656, 16_755_176, 35_498_600),
+    ("v1.0", "-cls"): (2_990_640, 7_369_080, 13_239_016, 16_700_696, 35_297_064),
+}
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("row", FUSED, ids="".join)
+def test_published_counts_after_folding(row: tuple[str, str], scale: str) -> None:
+    with torch.device("meta"):
+        model = fuse(Detector(model_config(f"yolov12{scale}{row[1]}", row[0])))
+    assert sum(weight.numel() for weight in model.parameters()) == FUSED[row][list(SCALES).index(scale)]
+
+
+# What the makers of the families to compare with print, in millions, for the classes of each data set.
+MILLIONS = {
+    "yolo11": {
+        "-seg": (2.9, 10.1, 22.4, 27.6, 62.1), "-pose": (2.9, 9.9, 20.9, 26.2, 58.8),
+        "-obb": (2.7, 9.7, 20.9, 26.2, 58.8), "-cls": (2.8, 6.7, 11.6, 14.1, 29.6),
+    },
+    "yolov8": {
+        "-seg": (3.4, 11.8, 27.3, 46.0, 71.8), "-pose": (3.3, 11.6, 26.4, 44.4, 69.4),
+        "-obb": (3.1, 11.4, 26.4, 44.5, 69.5), "-cls": (2.7, 6.4, 17.0, 37.5, 57.4),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", ["-seg", "-pose", "-obb", "-cls"])
+@pytest.mark.parametrize("family", MILLIONS)
+def test_counts_of_the_other_families_in_the_other_tasks(family: str, suffix: str) -> None:
+    """Some are printed with the norms folded, some without: a difference of less than 0.1 million."""
+    for scale, millions in zip(SCALES, MILLIONS[family][suffix], strict=True):
+        with torch.device("meta"):
+            model = Detector(model_config(f"{family}{scale}{suffix}"))
+        found = sum(weight.numel() for weight in model.parameters()) / 1e6
+        assert found == pytest.approx(millions, abs=0.11), scale
+
+
+@pytest.mark.parametrize("suffix", TASK_SUFFIXES)
+def test_every_task_has_a_table(suffix: str) -> None:
+    with torch.device("meta"):
+        counted = profile(Detector(model_config(f"yolov12n{suffix}")), 64)
+    lines = counted.table().splitlines()
+    assert lines[-2].startswith(f"heads.{TASK_SUFFIXES[suffix]}")
+    assert any(line.startswith("neck.") for line in lines) == (suffix != "-cls")
+
+
+def test_a_transposed_convolution_counts_every_product_once() -> None:
+    """2x2 steps of 2: each of 4 * 6 input positions meets all of a weight of 3 x 5 x 2 x 2."""
+    layer = torch.nn.ConvTranspose2d(3, 5, 2, stride=2)
+    assert _weight_products(layer, layer(torch.zeros(1, 3, 4, 6))) == 4 * 6 * 3 * 5 * 2 * 2
 
 
 def test_operations_grow_with_the_image() -> None:

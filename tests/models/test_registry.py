@@ -8,7 +8,7 @@ from typing import ClassVar
 import pytest
 from torch import nn
 
-from yolov12.config.model import PartConfig
+from yolov12.config.parts import PartConfig
 from yolov12.errors import ConfigError
 from yolov12.models import backbones, heads, necks
 from yolov12.models.registry import BACKBONES, HEADS, NECKS, FeatureSpec, Registry
@@ -53,7 +53,8 @@ def test_an_unknown_name_lists_the_choices() -> None:
 
 
 def test_what_is_registered() -> None:
-    assert (BACKBONES.kinds, NECKS.kinds, HEADS.kinds) == (("yolo11", "yolov12", "yolov8"), ("pafpn",), ("detect",))
+    assert (BACKBONES.kinds, NECKS.kinds) == (("yolo11", "yolov12", "yolov8"), ("pafpn",))
+    assert HEADS.kinds == ("classify", "detect", "obb", "pose", "segment")
     assert backbones.__all__ == ["Yolo11Backbone", "Yolov8Backbone", "Yolov12Backbone"]
     assert necks.__all__ == ["PAFPN"]
-    assert heads.__all__ == ["DetectHead"]
+    assert heads.__all__ == ["ClassifyHead", "DetectHead", "ObbHead", "PoseHead", "SegmentHead"]

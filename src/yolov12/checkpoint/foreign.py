@@ -8,11 +8,12 @@ every key is taken off.
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -20,7 +21,7 @@ from yolov12.checkpoint.archive import TorchArchive
 from yolov12.checkpoint.inert import InertObject, TensorRef
 from yolov12.checkpoint.model_file import MAX_PARAMETERS, ModelFile, check_finite, check_names
 from yolov12.checkpoint.recognise import recognise
-from yolov12.data.letterbox import contract
+from yolov12.data.contract import contract
 from yolov12.errors import CheckpointError
 from yolov12.models.checkpoint_map import official_to_ours
 
@@ -34,7 +35,7 @@ MAX_TENSORS = 20_000
 
 
 def model_from_archive(path: Path) -> ModelFile:
-    """The detector in a `torch.save` file; raises CheckpointError, without the file's name, for everything else."""
+    """The network in a `torch.save` file; raises CheckpointError, without the file's name, for everything else."""
     with TorchArchive(path) as archive:
         root = archive.contents()
         weights = _find_weights(root)
@@ -44,26 +45,44 @@ def model_from_archive(path: Path) -> ModelFile:
         _check_budget(references)
         state = archive.tensors(_unwrapped(references))
         attributes = weights.state if isinstance(weights, InertObject) else {}
-        if isinstance(strides := attributes.get("stride"), TensorRef):
-            _check_strides(archive.tensor(strides))
+        strides = attributes.get("stride")
+        described = Description(
+            classes=attributes.get("nc"),
+            strides=archive.tensor(strides).flatten().tolist() if isinstance(strides, TensorRef) else None,
+            keypoints=_keypoint_shape(weights),
+        )
     entries = root if isinstance(root, dict) and root is not weights else {}
     names = _class_names(attributes.get("names", entries.get("names")))
-    return model_from_official(state, names, {**_provenance(entries), "source": path.name}, attributes.get("nc"))
+    return model_from_official(state, names, {**_provenance(entries), "source": path.name}, described)
+
+
+class Description(NamedTuple):
+    """What a file says about its network, None where it does not: to be compared with the tensors."""
+
+    classes: object = None
+    strides: object = None
+    keypoints: tuple[int, int] | None = None
 
 
 def model_from_official(
-    state: Mapping[str, Tensor], names: Mapping[int, str], metadata: Mapping[str, Any], claimed_classes: object = None
+    state: Mapping[str, Tensor],
+    names: Mapping[int, str],
+    metadata: Mapping[str, Any],
+    said: Description = Description(),  # noqa: B008
 ) -> ModelFile:
-    """The detector whose published state dict this is. Class names '0', '1', ... where there are none."""
+    """The network whose published state dict this is. Class names '0', '1', ... where there are none."""
     check_finite(state)
-    config = recognise({name: tuple(tensor.shape) for name, tensor in state.items()})
-    if claimed_classes is not None and claimed_classes != config.num_classes:
-        raise CheckpointError(
-            f"nc: the file says {claimed_classes!r}, its network has {config.num_classes} class outputs"
-        )
+    config = recognise({name: tuple(tensor.shape) for name, tensor in state.items()}, said.keypoints)
+    if config.task != "classify":  # of whole pictures, such objects say a stride of 1, and classes of the time before
+        _check_description(said, config.num_classes)
     ours = official_to_ours(state, config)
     ours = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in ours.items()}
-    described = {"task": config.task, "variant": config.variant, "layout": config.layout, "preprocess": contract()}
+    described = {
+        "task": config.task,
+        "variant": config.variant,
+        "layout": config.layout,
+        "preprocess": contract(config.task),
+    }
     return ModelFile(config, ours, check_names(names, config.num_classes), {**described, **metadata})
 
 
@@ -79,17 +98,22 @@ def _find_weights(root: object) -> InertObject | dict[Any, Any]:
     raise CheckpointError("holds no weights (neither a network nor a state dict)")
 
 
-def _tensors(module: InertObject, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, TensorRef]]:
+def _tensors(
+    module: InertObject, prefix: str = "", depth: int = 0, visits: Iterator[int] | None = None
+) -> Iterator[tuple[str, TensorRef]]:
     """Names and tensors of a pickled network in the order of its state dict: parameters, buffers, then children."""
+    visits = itertools.count() if visits is None else visits
     if depth > MAX_DEPTH:
         raise CheckpointError(f"a network nested more than {MAX_DEPTH} deep, or one that contains itself")
+    if next(visits) > MAX_TENSORS:  # parts that are shared by parts that are shared add up without taking memory
+        raise CheckpointError(f"a network of more than {MAX_TENSORS} parts")
     hidden = module.state.get("_non_persistent_buffers_set") or []
     for name, value in (*_table(module, "_parameters"), *_table(module, "_buffers")):
         if isinstance(value, TensorRef) and name not in hidden:
             yield prefix + name, value
     for name, child in _table(module, "_modules"):
         if isinstance(child, InertObject):
-            yield from _tensors(child, f"{prefix}{name}.", depth + 1)
+            yield from _tensors(child, f"{prefix}{name}.", depth + 1, visits)
 
 
 def _table(module: InertObject, attribute: str) -> list[tuple[str, Any]]:
@@ -126,9 +150,33 @@ def _check_budget(references: Mapping[str, TensorRef]) -> None:
         raise CheckpointError(f"{total} parameters, more than the limit of {MAX_PARAMETERS}")
 
 
-def _check_strides(strides: Tensor) -> None:
-    if strides.tolist() != STRIDES:
-        raise CheckpointError(f"stride: expected {STRIDES}, found {strides.tolist()}")
+def _check_description(said: Description, num_classes: int) -> None:
+    if said.classes not in (None, num_classes):
+        raise CheckpointError(f"nc: the file says {said.classes!r}, its network has {num_classes} class outputs")
+    if said.strides not in (None, STRIDES):
+        raise CheckpointError(f"stride: expected {STRIDES}, found {said.strides}")
+
+
+def _keypoint_shape(network: object) -> tuple[int, int] | None:
+    """Keypoints and values of each, where a pickled network or its head says them."""
+    for module in _modules(network):
+        match module.state.get("kpt_shape"):
+            case [int(count), int(values)]:  # a list or a tuple
+                return count, values
+    return None
+
+
+def _modules(network: object) -> Iterator[InertObject]:
+    """A pickled network and all parts of it, each once, however often and deeply it occurs."""
+    seen: set[int] = set()
+    waiting = [network]
+    while waiting:
+        module = waiting.pop()
+        if isinstance(module, InertObject) and id(module) not in seen:
+            seen.add(id(module))
+            yield module
+            parts = module.state.get("_modules")
+            waiting += parts.values() if isinstance(parts, dict) else ()
 
 
 def _class_names(names: object) -> dict[int, str]:

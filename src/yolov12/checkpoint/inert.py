@@ -20,7 +20,8 @@ from yolov12.errors import CheckpointError
 MAX_OPERATIONS = 2_000_000  # 20 times what a genuine unstripped file takes; bounds time and memory
 MAX_DIMENSIONS = 8
 
-INERT_PREFIXES = ("ultralytics.", "torch.nn.")
+# Classifiers carry their preprocessing with them, as objects of the last of these.
+INERT_PREFIXES = ("ultralytics.", "torch.nn.", "torchvision.transforms.")
 INERT_NAMES = frozenset(
     {
         "builtins.object", "builtins.dict", "builtins.list", "builtins.tuple", "builtins.int", "builtins.float",
@@ -118,6 +119,13 @@ def _call(function: object, arguments: object) -> Any:
     return InertObject(function.name, arguments)
 
 
+def _member(owner: object, name: object) -> InertObject:
+    """What Python 3.11 writes for a member of an enumeration: `getattr` of its class; of nothing else."""
+    if not isinstance(owner, Symbol) or not owner.name.startswith(INERT_PREFIXES) or not isinstance(name, str):
+        raise UnsafeGlobalError("unsafe global builtins.getattr: used on something that is no network class")
+    return InertObject(f"{owner.name}.{name}")
+
+
 def _ordered_dict(pairs: Iterable[Any] = ()) -> dict[Any, Any]:
     result: dict[Any, Any] = {}
     for key, value in pairs:
@@ -177,6 +185,7 @@ _PATH_CLASSES = ("Path", "PosixPath", "WindowsPath", "PurePath", "PurePosixPath"
 _CALLS: dict[str, Callable[..., Any]] = {
     "collections.OrderedDict": _ordered_dict,
     "collections.defaultdict": lambda *_: {},
+    "builtins.getattr": _member,
     "builtins.set": lambda items=(): list(items),
     "builtins.frozenset": lambda items=(): list(items),
     "_codecs.encode": _latin1,

@@ -53,7 +53,7 @@ def check_state(state: Mapping[str, Tensor], config: ModelConfig) -> None:
 
     The network is laid out without memory, so a header that claims enormous widths costs nothing.
     """
-    repeats = config.backbone.units + config.neck.units
+    repeats = config.backbone.units + (config.neck.units if config.neck is not None else 0)
     if repeats > len(state):
         raise CheckpointError(f"damaged header ({repeats} repeated units, but only {len(state)} tensors)")
     with torch.device("meta"):

@@ -11,21 +11,28 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from yolov12.config.model import (
     STANDARD,
-    BackboneConfig,
+    ClassifyHeadConfig,
     DetectHeadConfig,
+    HeadConfig,
     ModelConfig,
+    ObbHeadConfig,
+    PoseHeadConfig,
+    SegmentHeadConfig,
+)
+from yolov12.config.parts import (
+    BackboneConfig,
     PAFPNConfig,
     Yolo11BackboneConfig,
     Yolov8BackboneConfig,
     Yolov12BackboneConfig,
 )
-from yolov12.config.variants import FAMILIES, model_config
+from yolov12.config.variants import AREAS, FAMILIES, LAYOUT_TABLE, Variant, model_config
 from yolov12.errors import CheckpointError, ConfigError
-from yolov12.models.checkpoint_map import HEAD_LAYERS, LAYERS
+from yolov12.models.checkpoint_map import official_layers
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -38,14 +45,17 @@ class Marks(NamedTuple):
     """How the tensors of a family give it away, and how to read its backbone and the blocks of its neck."""
 
     matches: Callable[[Shapes], bool]
-    backbone: Callable[[Shapes, tuple[int, ...]], BackboneConfig]
+    backbone: Callable[[Shapes, tuple[int, ...], str], BackboneConfig]
     neck_block: str
 
 
-def recognise(shapes: Shapes) -> ModelConfig:
+def recognise(shapes: Shapes, keypoints: tuple[int, int] | None = None) -> ModelConfig:
     """The config of the network whose published state dict has these shapes.
 
-    Raises CheckpointError, in one line, for anything but a detector of a known family, naming family and task where
+    `keypoints` is what the file says of a pose model: K keypoints of D values. Their shapes give only K * D, so without
+    it three values are taken where 3 divides that, else two.
+
+    Raises CheckpointError, in one line, for anything but a network of a known family, naming family and task where
     they are known, or the tensor that is missing.
     """
     family = next((family for family, marks in MARKS.items() if marks.matches(shapes)), None)
@@ -56,12 +66,10 @@ def recognise(shapes: Shapes) -> ModelConfig:
             "expected a published state dict (model.0.conv.weight ...) or a file of this package"
         )
     task = _task(shapes)
-    if task != "detect":
-        raise CheckpointError(f"a {family} {task} model: this version reads detect models; others come later")
     try:
-        return _detector_config(shapes, family)
+        return _model_config(shapes, family, task, keypoints)
     except ConfigError as error:
-        raise CheckpointError(f"a {family} detect model with an impossible shape ({error})") from error
+        raise CheckpointError(f"a {family} {task} model with an impossible shape ({error})") from error
 
 
 def _task(shapes: Shapes) -> str:
@@ -76,39 +84,77 @@ def _task(shapes: Shapes) -> str:
     return "detect"
 
 
-def _detector_config(shapes: Shapes, family: str) -> ModelConfig:
-    marks, widths = MARKS[family], _widths(shapes, family)
-    backbone = marks.backbone(shapes, widths[:-NECK_LAYERS])
-    blocks = [layer for layer, part in LAYERS[family].items() if part.startswith("neck.")]
-    neck = PAFPNConfig(
-        channels=widths[-NECK_LAYERS:],
-        repeats=_count(shapes, f"model.{blocks[0]}.m."),
-        block=marks.neck_block,
-        use_c3k=marks.neck_block == "c3k2" and f"model.{blocks[0]}.m.0.cv3.conv.weight" in shapes,
-    )
-    prefix = f"model.{HEAD_LAYERS[family]}"
+def _model_config(shapes: Shapes, family: str, task: str, keypoints: tuple[int, int] | None) -> ModelConfig:
+    layers = official_layers(family, task)
+    marks, widths = MARKS[family], _widths(shapes, layers)
+    blocks = [layer for layer, part in layers.items() if part.startswith("neck.")]
+    neck = None
+    if blocks:
+        neck = PAFPNConfig(
+            channels=widths[-len(blocks) :],
+            repeats=_count(shapes, f"model.{blocks[0]}.m."),
+            block=marks.neck_block,
+            use_c3k=marks.neck_block == "c3k2" and f"model.{blocks[0]}.m.0.cv3.conv.weight" in shapes,
+        )
+    backbone = marks.backbone(shapes, widths[: len(widths) - len(blocks)], task)
+    head = _head(shapes, f"model.{max(layers)}", task, keypoints)
+    layout = STANDARD if family != "yolov12" else _layout(shapes)
+    variant = _nearest_variant(family, task, backbone, neck, layout)
+    return ModelConfig(variant, layout, task, backbone, neck, {task: head})
+
+
+def _head(shapes: Shapes, prefix: str, task: str, keypoints: tuple[int, int] | None) -> HeadConfig:
+    """The head that lies under `prefix`; each width is what its branches on all levels say."""
+
+    def width(branch: str, layer: str) -> int:
+        return _width(shapes, *(f"{prefix}.{branch}.{level}.{layer}" for level in LEVELS))
+
+    if task == "classify":
+        return ClassifyHeadConfig(_width(shapes, f"{prefix}.linear"), _width(shapes, f"{prefix}.conv"))
     plain = f"{prefix}.cv3.0.0.conv.weight" in shapes
-    head = DetectHeadConfig(
-        num_classes=_width(shapes, *(f"{prefix}.cv3.{level}.2" for level in LEVELS)),
-        box_channels=_width(shapes, *(f"{prefix}.cv2.{level}.0" for level in LEVELS)),
-        class_channels=_width(shapes, *(f"{prefix}.cv3.{level}.0{'' if plain else '.1'}" for level in LEVELS)),
-        bins=_width(shapes, *(f"{prefix}.cv2.{level}.2" for level in LEVELS)) // SIDES,
-        class_branch="plain" if plain else "depthwise",
-    )
-    layout = STANDARD if family != "yolov12" else "turbo" if _mentions(shapes, ".attn.qk.") else "v1.0"
-    variant = _nearest_variant(family, backbone, neck, layout)
-    return ModelConfig(variant, layout, "detect", backbone, neck, {"detect": head})
+    shared: dict[str, Any] = {
+        "num_classes": width("cv3", "2"),
+        "box_channels": width("cv2", "0"),
+        "class_channels": width("cv3", "0" if plain else "0.1"),
+        "bins": width("cv2", "2") // SIDES,
+        "class_branch": "plain" if plain else "depthwise",
+    }
+    if task == "segment":
+        prototypes = _width(shapes, f"{prefix}.proto.cv1", f"{prefix}.proto.cv2")
+        return SegmentHeadConfig(
+            **shared, mask_channels=width("cv4", "0"), prototype_channels=prototypes, masks=width("cv4", "2")
+        )
+    if task == "pose":
+        shape = _keypoints(width("cv4", "2"), keypoints)
+        return PoseHeadConfig(**shared, keypoints=shape, keypoint_channels=width("cv4", "0"))
+    if task == "obb":
+        return ObbHeadConfig(**shared, angle_channels=width("cv4", "0"))
+    return DetectHeadConfig(**shared)
 
 
-def _widths(shapes: Shapes, family: str) -> tuple[int, ...]:
+def _keypoints(outputs: int, said: tuple[int, int] | None) -> tuple[int, int]:
+    """K and D of `outputs` = K * D numbers, as the file says them or most likely."""
+    if said is None:
+        values = 3 if outputs % 3 == 0 else 2
+        said = outputs // values, values
+    if said[0] * said[1] != outputs:
+        raise CheckpointError(f"kpt_shape: the file says {list(said)}, its network has {outputs} keypoint outputs")
+    return said
+
+
+def _layout(shapes: Shapes) -> str:
+    return "turbo" if _mentions(shapes, ".attn.qk.") else "v1.0"
+
+
+def _widths(shapes: Shapes, layers: Mapping[int, str]) -> tuple[int, ...]:
     """Output widths of the layers of backbone and neck, but for attention, which keeps the width."""
-    layers = {layer: part for layer, part in LAYERS[family].items() if part != "backbone.attention"}
     plain = ("backbone.stem", "backbone.down_", "neck.down_")
-    units = (f"model.{layer}{'' if part.startswith(plain) else '.cv2'}" for layer, part in layers.items())
+    trunk = {layer: part for layer, part in layers.items() if not part.startswith(("backbone.attention", "heads."))}
+    units = (f"model.{layer}{'' if part.startswith(plain) else '.cv2'}" for layer, part in trunk.items())
     return tuple(_width(shapes, unit) for unit in units)
 
 
-def _yolov12_backbone(shapes: Shapes, widths: tuple[int, ...]) -> Yolov12BackboneConfig:
+def _yolov12_backbone(shapes: Shapes, widths: tuple[int, ...], task: str) -> Yolov12BackboneConfig:
     return Yolov12BackboneConfig(
         channels=widths,
         down_groups=(_groups(shapes, 1, widths[0], widths[1]), _groups(shapes, 3, widths[2], widths[3])),
@@ -119,19 +165,22 @@ def _yolov12_backbone(shapes: Shapes, widths: tuple[int, ...]) -> Yolov12Backbon
         position_kernel=_position_kernel(shapes),
         residual_scale="model.6.gamma" in shapes,
         position_bias="model.6.m.0.0.attn.pe.conv.bias" in shapes,
+        # The only number that no tensor shows.
+        areas=LAYOUT_TABLE[_layout(shapes)].classify_areas if task == "classify" else AREAS,
     )
 
 
-def _yolo11_backbone(shapes: Shapes, widths: tuple[int, ...]) -> Yolo11BackboneConfig:
+def _yolo11_backbone(shapes: Shapes, widths: tuple[int, ...], task: str) -> Yolo11BackboneConfig:
+    attention = next(layer for layer, part in official_layers("yolo11", task).items() if part == "backbone.attention")
     return Yolo11BackboneConfig(
         channels=widths,
         repeats=_count(shapes, "model.2.m."),
         use_c3k="model.2.m.0.cv3.conv.weight" in shapes,
-        attention_repeats=_count(shapes, "model.10.m."),
+        attention_repeats=_count(shapes, f"model.{attention}.m."),
     )
 
 
-def _yolov8_backbone(shapes: Shapes, widths: tuple[int, ...]) -> Yolov8BackboneConfig:
+def _yolov8_backbone(shapes: Shapes, widths: tuple[int, ...], task: str) -> Yolov8BackboneConfig:
     return Yolov8BackboneConfig(widths, tuple(_count(shapes, f"model.{layer}.m.") for layer in (2, 4, 6, 8)))
 
 
@@ -150,22 +199,23 @@ MARKS: dict[str, Marks] = {
         "c2f",
     ),
 }
-NECK_LAYERS = 6
 
 
-def _nearest_variant(family: str, backbone: BackboneConfig, neck: PAFPNConfig, layout: str) -> str:
+def _nearest_variant(family: str, task: str, backbone: BackboneConfig, neck: PAFPNConfig | None, layout: str) -> str:
     """The published model that agrees in most widths and structure."""
 
     def agreement(variant: str) -> int:
         published = model_config(variant, layout if layout != STANDARD else "turbo")
-        widths = zip(
-            backbone.channels + neck.channels, published.backbone.channels + published.neck.channels, strict=True
-        )
+        widths = zip(_all_widths(backbone, neck), _all_widths(published.backbone, published.neck), strict=True)
         ours, theirs = vars(backbone), vars(published.backbone)
         same_structure: int = sum(ours[name] == theirs[name] for name in STRUCTURE if name in ours)
         return same_structure + sum(found == expected for found, expected in widths)
 
-    return max((f"{family}{scale}" for scale in FAMILIES[family].scales), key=agreement)
+    return max((Variant(family, scale, task).name for scale in FAMILIES[family].scales), key=agreement)
+
+
+def _all_widths(backbone: BackboneConfig, neck: PAFPNConfig | None) -> tuple[int, ...]:
+    return backbone.channels + (neck.channels if neck is not None else ())
 
 
 STRUCTURE = ("use_c3k", "repeats", "attention_repeats", "residual_scale")
@@ -200,7 +250,7 @@ def _vote(values: Iterable[int], name: str) -> int:
     """The most frequent of `values`; CheckpointError naming a tensor that should have been among them."""
     counted = Counter(values).most_common(1)
     if not counted:
-        raise CheckpointError(f"a detect model that lacks the tensor {name}")
+        raise CheckpointError(f"a model that lacks the tensor {name}")
     return counted[0][0]
 
 

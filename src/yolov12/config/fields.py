@@ -18,17 +18,23 @@ def require_mapping(where: str, value: object) -> Mapping[str, Any]:
     return value
 
 
+def require_choice(where: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise ConfigError, with the nearest choice, unless `value` is one of `choices`."""
+    if value not in choices:
+        raise ConfigError(f"{where} {value!r}: choose from {', '.join(choices)}.{did_you_mean(value, choices)}")
+
+
 def from_fields(where: str, config_type: type[T], values: Mapping[str, object]) -> T:
     """A `config_type` from `values` by field name; raises ConfigError for the first field that is wrong.
 
-    Whole numbers, truth values and texts must have exactly their type; a list becomes a tuple of whole numbers. Values
-    of any other type are taken as they are: the caller has built them.
+    `config_type` is a dataclass. Whole numbers, truth values and texts must have exactly their type; a list becomes a
+    tuple of whole numbers. Values of any other type are taken as they are: the caller has built them.
     """
     hints = {name: hint for name, hint in typing.get_type_hints(config_type).items() if not _is_class_var(hint)}
     for name in values:
         if name not in hints:
             raise ConfigError(f"{where}.{name} is not a field.{did_you_mean(name, hints)} Fields: {', '.join(hints)}")
-    required = {name for name in hints if name not in vars(config_type)}
+    required = {name for name in hints if not hasattr(config_type, name)}  # also those that a base has given a default
     if missing := sorted(required - set(values)):
         raise ConfigError(f"{where}: missing {', '.join(missing)}")
     return config_type(**{name: _field_value(f"{where}.{name}", hints[name], value) for name, value in values.items()})
@@ -42,8 +48,12 @@ def _field_value(where: str, kind: Any, value: object) -> object:
     if kind in (int, bool, str):
         if type(value) is not kind:
             raise ConfigError(f"{where} = {value!r}: expected {kind.__name__}, got {type(value).__name__}")
-    elif kind == tuple[int, ...]:
+    elif typing.get_origin(kind) is tuple:
+        items = typing.get_args(kind)
+        count = None if Ellipsis in items else len(items)
         if not isinstance(value, (list, tuple)) or any(type(number) is not int for number in value):
             raise ConfigError(f"{where} = {value!r}: expected a list of whole numbers")
+        if count not in (None, len(value)):
+            raise ConfigError(f"{where} = {value!r}: expected {count} whole numbers")
         return tuple(value)
     return value

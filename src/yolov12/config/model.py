@@ -1,187 +1,43 @@
-"""What a network is made of: frozen configs of backbone, neck and heads.
+"""What a network is made of: frozen configs of its heads, and of the whole of backbone, neck and heads.
 
-Widths are explicit and not derived from a scale on purpose: a checkpoint may have odd ones, and a config read off its
-tensors must be able to say so. `variants.model_config` fills them in for the published models. No torch in here.
+Those of backbones and necks are in `parts`. Widths are explicit, as there. No torch in here.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
-from yolov12.config.fields import from_fields, require_mapping
+from yolov12.config.fields import from_fields, require_choice, require_mapping
+from yolov12.config.parts import (
+    BACKBONE_CONFIGS,
+    MAX_WIDTH,
+    NECK_CONFIGS,
+    BackboneConfig,
+    NeckConfig,
+    PartConfig,
+)
 from yolov12.errors import ConfigError, did_you_mean
 
 LAYOUTS = ("turbo", "v1.0")
 STANDARD = "standard"
 """The only layout of the families that were published in one."""
-TASKS = ("detect",)
-
-HEAD_DIM = 32
-"""Channels of one attention head; stages with attention need a hidden width that is a multiple of it."""
-
-PSA_HEAD_DIM = 64
-"""Channels of one head of YOLO11's attention, which half of the channels pass."""
-
-WIDTH_MULTIPLE = 8
-"""Every layer's width is a multiple of this."""
-
-MAX_WIDTH = 65_536
-"""Largest number in an architecture; a file that claims more is damaged or hostile."""
-
-
-@dataclass(frozen=True)
-class PartConfig:
-    """Base of the configs of backbones, necks and heads: `kind` is the name under which the part is registered."""
-
-    kind: ClassVar[str] = ""
-
-    @property
-    def units(self) -> int:
-        """Repeated units, each of which has tensors of its own: a bound to check before anything is built."""
-        counts = [value for name, value in vars(self).items() if name.endswith("repeats")]
-        return sum(sum(count) if isinstance(count, tuple) else count for count in counts)
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = self.__dict__[field.name]
-            numbers = value if isinstance(value, tuple) else (value,)
-            for number in numbers:
-                if isinstance(number, int) and not isinstance(number, bool) and not 1 <= number <= MAX_WIDTH:
-                    raise ConfigError(f"{self.kind}.{field.name} = {value}: must be between 1 and {MAX_WIDTH}")
-
-
-@dataclass(frozen=True)
-class Yolov12BackboneConfig(PartConfig):
-    """Backbone of YOLOv12: convolutional stages at strides 4 and 8, area-attention stages at strides 16 and 32.
-
-    channels            output widths: stem, then down and stage of p2, p3, p4, p5
-    down_groups         groups of the convolutions down_p2 and down_p3
-    use_c3k             C3k instead of a bottleneck inside stage_p2 and stage_p3
-    repeats             units inside stage_p2 and stage_p3
-    attention_repeats   pairs of attention blocks inside stage_p4 and stage_p5
-    areas               bands that stage_p4 and stage_p5 attend within
-    mlp_hidden          hidden widths of the MLPs in stage_p4 and stage_p5
-    position_kernel     side of the depthwise kernel of the position term
-    position_bias       that convolution has a bias (the originally released v1.0 files)
-    residual_scale      stage_p4 and stage_p5 add their input, with a learned scale per channel
-    """
-
-    kind: ClassVar[str] = "yolov12"
-
-    channels: tuple[int, ...]
-    down_groups: tuple[int, ...]
-    use_c3k: bool
-    repeats: int
-    attention_repeats: int
-    mlp_hidden: tuple[int, ...]
-    position_kernel: int
-    residual_scale: bool
-    position_bias: bool = False
-    areas: tuple[int, ...] = (4, 1)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _require_lengths(self, channels=9, down_groups=2, mlp_hidden=2, areas=2)
-        _require_multiples(self.kind, self.channels)
-        stem, down2, stage2, down3, _, down4, stage4, down5, stage5 = self.channels
-        problems = {
-            f"channels {stage4}, {stage5} of the attention stages: need multiples of {2 * HEAD_DIM}": (
-                stage4 % (2 * HEAD_DIM) or stage5 % (2 * HEAD_DIM)
-            ),
-            f"down_groups {self.down_groups}: must divide the widths {stem}, {down2} and {stage2}, {down3}": (
-                math.gcd(stem, down2) % self.down_groups[0] or math.gcd(stage2, down3) % self.down_groups[1]
-            ),
-            "residual_scale: the attention stages need equal input and output widths": (
-                self.residual_scale and (down4, down5) != (stage4, stage5)
-            ),
-            # Canvas sides are multiples of 32, so all that is known is that stage_p4 has a multiple of 4 positions.
-            f"areas {self.areas}: must be (1, 1), (2, 1) or (4, 1)": 4 % self.areas[0] or self.areas[1] != 1,
-            f"position_kernel {self.position_kernel}: must be odd": self.position_kernel % 2 == 0,
-        }
-        for text, wrong in problems.items():
-            if wrong:
-                raise ConfigError(f"{self.kind}.{text}")
-
-
-@dataclass(frozen=True)
-class Yolov8BackboneConfig(PartConfig):
-    """Backbone of YOLOv8: C2f stages, spatial pyramid pooling.
-
-    channels   output widths: stem, then down and stage of p2, p3, p4, p5, then pooling
-    repeats    bottlenecks inside each of the four stages
-    """
-
-    kind: ClassVar[str] = "yolov8"
-
-    channels: tuple[int, ...]
-    repeats: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _require_lengths(self, channels=10, repeats=4)
-        _require_multiples(self.kind, self.channels)
-
-
-@dataclass(frozen=True)
-class Yolo11BackboneConfig(PartConfig):
-    """Backbone of YOLO11: C3k2 stages, spatial pyramid pooling, attention at stride 32.
-
-    channels            output widths: stem, then down and stage of p2, p3, p4, p5, then pooling
-    repeats             units inside each stage
-    use_c3k             C3k instead of a bottleneck also inside stage_p2 and stage_p3
-    attention_repeats   attention blocks
-    """
-
-    kind: ClassVar[str] = "yolo11"
-
-    channels: tuple[int, ...]
-    repeats: int
-    use_c3k: bool
-    attention_repeats: int
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _require_lengths(self, channels=10)
-        _require_multiples(self.kind, self.channels)
-        if self.channels[-1] % (2 * PSA_HEAD_DIM):
-            raise ConfigError(
-                f"{self.kind}.channels {self.channels}: the last, which attention works on, must be a multiple of "
-                f"{2 * PSA_HEAD_DIM}"
-            )
-
-
-PAFPN_BLOCKS = ("relan", "c3k2", "c2f")
-
-
-@dataclass(frozen=True)
-class PAFPNConfig(PartConfig):
-    """Neck: top-down, then bottom-up feature pyramid.
-
-    channels   output widths: top_p4, out_p3, down_p3, out_p4, down_p4, out_p5
-    repeats    units inside each block
-    block      'relan' (YOLOv12) or 'c3k2' (YOLO11), both with a C3k2 of C3k at out_p5; or 'c2f' (YOLOv8) everywhere
-    use_c3k    the units of 'c3k2' blocks are C3k, not bottlenecks
-    """
-
-    kind: ClassVar[str] = "pafpn"
-
-    channels: tuple[int, ...]
-    repeats: int
-    block: str = "relan"
-    use_c3k: bool = False
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _require_lengths(self, channels=6)
-        _require_multiples(self.kind, self.channels)
-        require_choice("neck.block", self.block, PAFPN_BLOCKS)
-
+TASKS = ("detect", "segment", "classify", "pose", "obb")
 
 CLASS_BRANCHES = ("depthwise", "plain")
+
+
+class NormConfig(NamedTuple):
+    """Numbers that all batch norms of a network share."""
+
+    eps: float
+    momentum: float
+
+
+LOCATING_NORM, CLASSIFYING_NORM = NormConfig(1e-3, 0.03), NormConfig(1e-5, 0.1)
+"""As the published models have them: those that find objects, and those that classify whole pictures."""
 
 
 @dataclass(frozen=True)
@@ -204,43 +60,110 @@ class DetectHeadConfig(PartConfig):
         require_choice("head.class_branch", self.class_branch, CLASS_BRANCHES)
 
 
-BackboneConfig = Yolov12BackboneConfig | Yolo11BackboneConfig | Yolov8BackboneConfig
-NeckConfig = PAFPNConfig
-HeadConfig = DetectHeadConfig
+@dataclass(frozen=True)
+class SegmentHeadConfig(DetectHeadConfig):
+    """A detection head with instance masks.
 
-BACKBONE_CONFIGS: dict[str, type[BackboneConfig]] = {
-    config.kind: config for config in (Yolov12BackboneConfig, Yolo11BackboneConfig, Yolov8BackboneConfig)
+    mask_channels       hidden width of the branches of mask coefficients
+    prototype_channels  hidden width of the prototypes
+    masks               prototypes, and coefficients of a detection
+    """
+
+    kind: ClassVar[str] = "segment"
+
+    mask_channels: int = field(kw_only=True)
+    prototype_channels: int = field(kw_only=True)
+    masks: int = field(kw_only=True, default=32)
+
+
+@dataclass(frozen=True)
+class PoseHeadConfig(DetectHeadConfig):
+    """A detection head with keypoints.
+
+    keypoints          K keypoints of D values each: x, y, and where D = 3 visibility
+    keypoint_channels  hidden width of the keypoint branches
+    """
+
+    kind: ClassVar[str] = "pose"
+
+    keypoints: tuple[int, int] = field(kw_only=True)
+    keypoint_channels: int = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        count, values = self.keypoints
+        if values not in (2, 3) or count * values > MAX_WIDTH:
+            raise ConfigError(
+                f"pose.keypoints {self.keypoints}: need K keypoints of 2 values (x, y) or 3 (and visibility), "
+                f"{MAX_WIDTH} in all at most"
+            )
+
+
+@dataclass(frozen=True)
+class ObbHeadConfig(DetectHeadConfig):
+    """A detection head whose boxes are rotated; `angle_channels` is the hidden width of the angle branches."""
+
+    kind: ClassVar[str] = "obb"
+
+    angle_channels: int = field(kw_only=True)
+
+
+@dataclass(frozen=True)
+class ClassifyHeadConfig(PartConfig):
+    """A head for whole pictures; `hidden` is the width that is averaged over the map."""
+
+    kind: ClassVar[str] = "classify"
+
+    num_classes: int
+    hidden: int = 1280
+
+
+HeadConfig = DetectHeadConfig | ClassifyHeadConfig
+
+HEAD_CONFIGS: dict[str, type[HeadConfig]] = {
+    config.kind: config
+    for config in (DetectHeadConfig, SegmentHeadConfig, PoseHeadConfig, ObbHeadConfig, ClassifyHeadConfig)
 }
-NECK_CONFIGS: dict[str, type[NeckConfig]] = {PAFPNConfig.kind: PAFPNConfig}
-HEAD_CONFIGS: dict[str, type[HeadConfig]] = {DetectHeadConfig.kind: DetectHeadConfig}
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """One network: a backbone, a neck and named heads.
+    """One network: a backbone, a neck and named heads; the main head is named after the task.
 
     `variant` and `layout` say which published model it follows; `layout` decides the row order of published files.
+    Only a classifier has no neck: its head sees the backbone's last map.
     """
 
     variant: str
     layout: str
     task: str
     backbone: BackboneConfig
-    neck: NeckConfig
+    neck: NeckConfig | None
     heads: Mapping[str, HeadConfig]
     strides: tuple[int, ...] = (8, 16, 32)
 
     def __post_init__(self) -> None:
         require_choice("layout", self.layout, (*LAYOUTS, STANDARD))
-        if self.task not in TASKS:
-            raise ConfigError(f"task {self.task!r} is not available yet. Available: {', '.join(TASKS)}")
+        require_choice("task", self.task, TASKS)
         if self.task not in self.heads:
             raise ConfigError(f"no head is named after {self.task!r}. Heads: {', '.join(self.heads) or 'none'}")
+        if self.heads[self.task].kind != self.task:
+            raise ConfigError(f"the head {self.task!r} is of kind {self.heads[self.task].kind!r}")
+        if self.task == "classify" and self.neck is not None:
+            raise ConfigError("neck: a classify model has none")
+        for name, head in self.heads.items():
+            if self.neck is None and head.kind != "classify":
+                raise ConfigError(f"neck: missing, but the head {name!r} needs one")
 
     @property
     def num_classes(self) -> int:
         """Classes of the head that the task is named after."""
         return self.heads[self.task].num_classes
+
+    @property
+    def norm(self) -> NormConfig:
+        """The numbers of its batch norms."""
+        return CLASSIFYING_NORM if self.task == "classify" else LOCATING_NORM
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries, lists, numbers and texts, ready for JSON; `from_dict` is the inverse."""
@@ -249,7 +172,7 @@ class ModelConfig:
             "layout": self.layout,
             "task": self.task,
             "backbone": _part_to_dict(self.backbone),
-            "neck": _part_to_dict(self.neck),
+            "neck": None if self.neck is None else _part_to_dict(self.neck),
             "heads": {name: _part_to_dict(head) for name, head in self.heads.items()},
             "strides": list(self.strides),
         }
@@ -260,7 +183,8 @@ class ModelConfig:
         values = dict(require_mapping("model", data))
         heads = require_mapping("model.heads", values.get("heads", {}))
         values["backbone"] = _part_from_dict("model.backbone", BACKBONE_CONFIGS, values.get("backbone"))
-        values["neck"] = _part_from_dict("model.neck", NECK_CONFIGS, values.get("neck"))
+        if values.get("neck") is not None:
+            values["neck"] = _part_from_dict("model.neck", NECK_CONFIGS, values["neck"])
         values["heads"] = {
             name: _part_from_dict(f"model.heads.{name}", HEAD_CONFIGS, head) for name, head in heads.items()
         }
@@ -268,23 +192,6 @@ class ModelConfig:
 
 
 T = TypeVar("T")
-
-
-def require_choice(where: str, value: str, choices: tuple[str, ...]) -> None:
-    """Raise ConfigError, with the nearest choice, unless `value` is one of `choices`."""
-    if value not in choices:
-        raise ConfigError(f"{where} {value!r}: choose from {', '.join(choices)}.{did_you_mean(value, choices)}")
-
-
-def _require_lengths(config: PartConfig, **lengths: int) -> None:
-    for name, length in lengths.items():
-        if len(config.__dict__[name]) != length:
-            raise ConfigError(f"{config.kind}.{name}: expected {length} numbers, got {config.__dict__[name]}")
-
-
-def _require_multiples(kind: str, channels: tuple[int, ...]) -> None:
-    if any(width % WIDTH_MULTIPLE for width in channels):
-        raise ConfigError(f"{kind}.channels {channels}: every width must be a multiple of {WIDTH_MULTIPLE}")
 
 
 def _part_to_dict(part: PartConfig) -> dict[str, Any]:

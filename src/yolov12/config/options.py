@@ -124,3 +124,25 @@ class PredictOptions(TypedDict, total=False):
     name: str
     exist_ok: bool
     verbose: bool
+
+
+class CompareOptions(TypedDict, total=False):
+    """Options of `compare`."""
+
+    data: str | PathLike[str]
+    split: str
+    imgsz: ImageSize
+    batch: int
+    device: str | int
+    precision: str
+    resamples: int
+    confidence: float
+    timed: int
+    seed: int
+    on_bad_label: str
+    max_pixels: int
+    plots: bool
+    project: str | PathLike[str]
+    name: str
+    exist_ok: bool
+    verbose: bool

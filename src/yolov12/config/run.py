@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from yolov12.config.model import TASKS
+
 ImageSize = int | tuple[int, int]  # one side, or (height, width)
 
 
@@ -129,6 +131,37 @@ class ValConfig:
     name: str = option("val", "name of this run's folder")
     exist_ok: bool = option(False, "write into an existing run folder instead of numbering a new one")
     verbose: bool = option(True, "print the per-class table")
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """Options of `data check`."""
+
+    task: str = option("detect", "what the labels are for", choices=TASKS)
+    max_pixels: int = option(MAX_PIXELS, MAX_PIXELS_HELP, low=1, high=10**10)
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """Options of `compare`."""
+
+    data: str = option("", "data set: YAML file, or a folder that holds one")
+    split: str = option("val", "which split to score", choices=("train", "val", "test"))
+    imgsz: ImageSize = option(640, "canvas of all models: one side, or height and width", low=32, high=8192)
+    batch: int = option(16, "images per forward pass while scoring", low=1, high=65_536)
+    device: str = option("auto", DEVICE_HELP)
+    precision: str = option("fp32", "arithmetic", choices=("auto", "fp32", "bf16", "fp16"))
+    resamples: int = option(1000, "bootstrap resamples of the images", low=100, high=100_000)
+    confidence: float = option(0.95, "of the intervals", low=0.5, high=0.999)
+    timed: int = option(50, "images whose latency is measured, models taking turns", low=5, high=100_000)
+    seed: int = option(0, "seed of the resamples", low=0, high=2**31 - 1)
+    on_bad_label: str = option("error", BAD_LABEL_HELP, choices=("error", "skip"))
+    max_pixels: int = option(MAX_PIXELS, MAX_PIXELS_HELP, low=1, high=10**10)
+    plots: bool = option(True, "draw accuracy over latency")
+    project: str = option("", "folder for runs; empty: runs/<task>")
+    name: str = option("compare", "name of this run's folder")
+    exist_ok: bool = option(False, "write into an existing run folder instead of numbering a new one")
+    verbose: bool = option(True, "print progress")
 
 
 @dataclass(frozen=True)

@@ -13,18 +13,16 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from yolov12.config.model import (
-    LAYOUTS,
-    STANDARD,
-    TASKS,
+from yolov12.config.fields import require_choice
+from yolov12.config.head_widths import class_width, head_config, keypoint_width
+from yolov12.config.model import LAYOUTS, STANDARD, DetectHeadConfig, HeadConfig, ModelConfig, PoseHeadConfig
+from yolov12.config.parts import (
     WIDTH_MULTIPLE,
-    DetectHeadConfig,
-    ModelConfig,
+    BackboneConfig,
     PAFPNConfig,
     Yolo11BackboneConfig,
     Yolov8BackboneConfig,
     Yolov12BackboneConfig,
-    require_choice,
 )
 from yolov12.errors import ConfigError, did_you_mean
 
@@ -54,13 +52,28 @@ SCALES: dict[str, Scale] = {
 
 
 class LayoutRow(NamedTuple):
-    """What differs between the two published layouts besides the MLP ratio and the order of the attention's rows."""
+    """What differs between the two published layouts besides the MLP ratio and the order of the attention's rows.
+
+    `scaled_tasks` have the scaled residual at every size, the others only where the table of sizes says so;
+    `classify_areas` are the attention's bands where whole pictures are classified, (4, 1) elsewhere.
+    """
 
     down_groups: tuple[int, int]
     position_kernel: int
+    scaled_tasks: tuple[str, ...]
+    classify_areas: tuple[int, int]
 
 
-LAYOUT_TABLE: dict[str, LayoutRow] = {"turbo": LayoutRow((2, 4), 5), "v1.0": LayoutRow((1, 1), 7)}
+AREAS = (4, 1)
+LAYOUT_TABLE: dict[str, LayoutRow] = {
+    "turbo": LayoutRow((2, 4), 5, ("segment", "classify"), (1, 1)),
+    "v1.0": LayoutRow((1, 1), 7, (), AREAS),
+}
+
+DEFAULT_CLASSES = {"detect": 80, "segment": 80, "classify": 1000, "pose": 1, "obb": 15}
+"""Classes of the data sets that the published models were trained on: COCO, ImageNet, COCO's people, DOTA."""
+DEFAULT_KEYPOINTS = (17, 3)
+"""COCO's keypoints of a person: x, y and visibility of each."""
 
 # Channels before scaling. Backbone: stem, down_p2, stage_p2, down_p3, stage_p3, down_p4, stage_p4, down_p5, stage_p5.
 BACKBONE_CHANNELS = (64, 128, 256, 256, 512, 512, 512, 1024, 1024)
@@ -78,6 +91,8 @@ SCALES_V8: dict[str, Scale] = {
     "l": Scale(1.00, 1.00, 512),
     "x": Scale(1.00, 1.25, 512),
 }
+CLASSIFY_CAP_V8 = 1024
+"""YOLOv8's classifiers are not capped by size: with this cap at all sizes they have the published parameters."""
 BACKBONE_CHANNELS_V8 = (64, 128, 128, 256, 256, 512, 512, 1024, 1024, 1024)
 BACKBONE_REPEATS_V8, NECK_REPEATS_V8 = (3, 6, 6, 3), 3
 BACKBONE_CHANNELS_11 = (*BACKBONE_CHANNELS, 1024)
@@ -92,8 +107,16 @@ class Variant(NamedTuple):
 
     @property
     def name(self) -> str:
-        """`yolov12n` and the like."""
-        return f"{self.family}{self.scale}"
+        """`yolov12n`, `yolov12n-seg` and the like."""
+        suffix = next(suffix for suffix, task in TASK_SUFFIXES.items() if task == self.task)
+        return f"{self.family}{self.scale}{suffix}"
+
+
+class Trunk(NamedTuple):
+    """The parts of a network that its tasks share; classifiers leave the neck out."""
+
+    backbone: BackboneConfig
+    neck: PAFPNConfig
 
 
 class Family(NamedTuple):
@@ -101,7 +124,8 @@ class Family(NamedTuple):
 
     scales: Mapping[str, Scale]
     layouts: tuple[str, ...]
-    build: Callable[[Variant, str, int], ModelConfig]
+    class_branch: str
+    trunk: Callable[[Variant, str], Trunk]
 
 
 TASK_SUFFIXES = {"": "detect", "-seg": "segment", "-cls": "classify", "-pose": "pose", "-obb": "obb"}
@@ -109,19 +133,22 @@ _NAME = re.compile(r"yolov?(?P<family>\d+)(?P<scale>[a-z]?)(?P<task>(-[a-z]+)?)(
 
 
 def parse_variant(name: str) -> Variant:
-    """`yolov12n`, also as `yolo12n`, `yolov12n.pt` or `yolo12n.yaml`; raises ConfigError naming what is available."""
+    """`yolov12n`, also as `yolo12n`, `yolov12n.pt` or `yolo12n.yaml`, and `yolov12n-seg` and the like.
+
+    Raises ConfigError naming what is available.
+    """
     available = [f"{family}{scale}" for family, row in FAMILIES.items() for scale in row.scales]
     match = _NAME.fullmatch(name)
     if match is None or match["task"] not in TASK_SUFFIXES:
+        suffixes = ", ".join(suffix for suffix in TASK_SUFFIXES if suffix)
         raise ConfigError(
-            f"{name!r} is not a model name.{did_you_mean(name, available)} Available: {', '.join(available)}"
+            f"{name!r} is not a model name.{did_you_mean(name, available)} Available: {', '.join(available)}; "
+            f"for other tasks with {suffixes}"
         )
     number, task = match["family"], TASK_SUFFIXES[match["task"]]
     family = next((family for family in FAMILIES if re.fullmatch(f"yolov?{number}", family)), None)
     if family is None:
         raise ConfigError(f"{name!r}: there is no family {number}. Available: {', '.join(available)}")
-    if task not in TASKS:
-        raise ConfigError(f"{name!r}: task {task} is not available yet. Available: {', '.join(TASKS)}")
     if match["scale"] not in FAMILIES[family].scales:
         raise ConfigError(f"{name!r}: no scale {match['scale']!r}. Available: {', '.join(available)}")
     return Variant(family, match["scale"], task)
@@ -134,82 +161,79 @@ def check_layout(layout: str) -> str:
     return resolved
 
 
-def model_config(variant: str, layout: str = "turbo", num_classes: int = 80) -> ModelConfig:
-    """The config of a published model, by name; `layout` matters to the families that have several."""
+def model_config(
+    variant: str,
+    layout: str = "turbo",
+    num_classes: int | None = None,
+    *,
+    keypoints: tuple[int, int] = DEFAULT_KEYPOINTS,
+) -> ModelConfig:
+    """The config of a published model, by name.
+
+    layout       matters to the families that have several
+    num_classes  None: as many as the published model of the task has
+    keypoints    K and D of models for poses
+    """
     parsed, layout = parse_variant(variant), check_layout(layout)
-    family = FAMILIES[parsed.family]
-    return family.build(parsed, layout if layout in family.layouts else family.layouts[0], num_classes)
+    family, task = FAMILIES[parsed.family], parsed.task
+    layout = layout if layout in family.layouts else family.layouts[0]
+    backbone, neck = family.trunk(parsed, layout)
+    classes = DEFAULT_CLASSES[task] if num_classes is None else num_classes
+    head = head_config(task, classes, neck.channels[1], keypoints=keypoints, class_branch=family.class_branch)
+    return ModelConfig(parsed.name, layout, task, backbone, None if task == "classify" else neck, {task: head})
 
 
-def _yolov12(variant: Variant, layout: str, num_classes: int) -> ModelConfig:
+def _yolov12(variant: Variant, layout: str) -> Trunk:
     scale, row = SCALES[variant.scale], LAYOUT_TABLE[layout]
     channels, neck_channels = (_scaled(nominal, scale) for nominal in (BACKBONE_CHANNELS, NECK_CHANNELS))
     mlp_ratio = scale.mlp_ratio_turbo if layout == "turbo" else scale.mlp_ratio_v1
-    return ModelConfig(
-        variant=variant.name,
-        layout=layout,
-        task=variant.task,
-        backbone=Yolov12BackboneConfig(
-            channels=channels,
-            down_groups=row.down_groups,
-            use_c3k=scale.use_c3k,
-            repeats=scaled_repeats(STAGE_REPEATS, scale),
-            attention_repeats=scaled_repeats(ATTENTION_REPEATS, scale),
-            # Truncated as published: the v1.0 layout really has widths such as 307 = int(256 * 1.2).
-            mlp_hidden=tuple(int(channels[stage] // 2 * mlp_ratio) for stage in (6, 8)),
-            position_kernel=row.position_kernel,
-            residual_scale=scale.residual_scale,
-        ),
-        neck=PAFPNConfig(neck_channels, scaled_repeats(STAGE_REPEATS, scale)),
-        heads={"detect": detect_head_config(num_classes, neck_channels[1])},
+    backbone = Yolov12BackboneConfig(
+        channels=channels,
+        down_groups=row.down_groups,
+        use_c3k=scale.use_c3k,
+        repeats=scaled_repeats(STAGE_REPEATS, scale),
+        attention_repeats=scaled_repeats(ATTENTION_REPEATS, scale),
+        # Truncated as published: the v1.0 layout really has widths such as 307 = int(256 * 1.2).
+        mlp_hidden=tuple(int(channels[stage] // 2 * mlp_ratio) for stage in (6, 8)),
+        position_kernel=row.position_kernel,
+        residual_scale=scale.residual_scale or variant.task in row.scaled_tasks,
+        areas=row.classify_areas if variant.task == "classify" else AREAS,
     )
+    return Trunk(backbone, PAFPNConfig(neck_channels, scaled_repeats(STAGE_REPEATS, scale)))
 
 
-def _yolo11(variant: Variant, layout: str, num_classes: int) -> ModelConfig:
+def _yolo11(variant: Variant, layout: str) -> Trunk:
     scale = SCALES[variant.scale]
     channels, neck_channels = (_scaled(nominal, scale) for nominal in (BACKBONE_CHANNELS_11, NECK_CHANNELS))
     repeats = scaled_repeats(STAGE_REPEATS, scale)
-    return ModelConfig(
-        variant=variant.name,
-        layout=layout,
-        task=variant.task,
-        backbone=Yolo11BackboneConfig(channels, repeats, scale.use_c3k, attention_repeats=repeats),
-        neck=PAFPNConfig(neck_channels, repeats, block="c3k2", use_c3k=scale.use_c3k),
-        heads={"detect": detect_head_config(num_classes, neck_channels[1])},
+    return Trunk(
+        Yolo11BackboneConfig(_pooled(channels, variant), repeats, scale.use_c3k, attention_repeats=repeats),
+        PAFPNConfig(neck_channels, repeats, block="c3k2", use_c3k=scale.use_c3k),
     )
 
 
-def _yolov8(variant: Variant, layout: str, num_classes: int) -> ModelConfig:
+def _yolov8(variant: Variant, layout: str) -> Trunk:
     scale = SCALES_V8[variant.scale]
+    if variant.task == "classify":
+        scale = scale._replace(max_channels=CLASSIFY_CAP_V8)
     channels, neck_channels = (_scaled(nominal, scale) for nominal in (BACKBONE_CHANNELS_V8, NECK_CHANNELS))
-    head = detect_head_config(num_classes, neck_channels[1])
-    return ModelConfig(
-        variant=variant.name,
-        layout=layout,
-        task=variant.task,
-        backbone=Yolov8BackboneConfig(
-            channels, tuple(scaled_repeats(nominal, scale) for nominal in BACKBONE_REPEATS_V8)
-        ),
-        neck=PAFPNConfig(neck_channels, scaled_repeats(NECK_REPEATS_V8, scale), block="c2f"),
-        heads={"detect": dataclasses.replace(head, class_branch="plain")},
+    repeats = tuple(scaled_repeats(nominal, scale) for nominal in BACKBONE_REPEATS_V8)
+    return Trunk(
+        Yolov8BackboneConfig(_pooled(channels, variant), repeats),
+        PAFPNConfig(neck_channels, scaled_repeats(NECK_REPEATS_V8, scale), block="c2f"),
     )
+
+
+def _pooled(channels: tuple[int, ...], variant: Variant) -> tuple[int, ...]:
+    """The widths of a convolutional backbone, whose pooling, the last of them, classifiers leave out."""
+    return channels[:-1] if variant.task == "classify" else channels
 
 
 FAMILIES: dict[str, Family] = {
-    "yolov12": Family(SCALES, LAYOUTS, _yolov12),
-    "yolo11": Family(SCALES, (STANDARD,), _yolo11),
-    "yolov8": Family(SCALES_V8, (STANDARD,), _yolov8),
+    "yolov12": Family(SCALES, LAYOUTS, "depthwise", _yolov12),
+    "yolo11": Family(SCALES, (STANDARD,), "depthwise", _yolo11),
+    "yolov8": Family(SCALES_V8, (STANDARD,), "plain", _yolov8),
 }
-
-
-def detect_head_config(num_classes: int, p3_channels: int, bins: int = 16) -> DetectHeadConfig:
-    """The detection head's widths for `num_classes` classes on a stride-8 map of `p3_channels` channels."""
-    return DetectHeadConfig(
-        num_classes=num_classes,
-        box_channels=max(16, p3_channels // 4, 4 * bins),
-        class_channels=max(p3_channels, min(num_classes, 100)),
-        bins=bins,
-    )
 
 
 def with_num_classes(config: ModelConfig, num_classes: int) -> ModelConfig:
@@ -217,12 +241,28 @@ def with_num_classes(config: ModelConfig, num_classes: int) -> ModelConfig:
     head = config.heads[config.task]
     if head.num_classes == num_classes:
         return config
-    before, after = (
-        detect_head_config(classes, config.neck.channels[1]).class_channels
-        for classes in (head.num_classes, num_classes)
-    )
-    width = after if head.class_channels == before else head.class_channels
-    head = dataclasses.replace(head, num_classes=num_classes, class_channels=width)
+    if isinstance(head, DetectHeadConfig) and config.neck is not None:
+        before, after = (class_width(classes, config.neck.channels[1]) for classes in (head.num_classes, num_classes))
+        head = dataclasses.replace(head, class_channels=after if head.class_channels == before else head.class_channels)
+    return _with_head(config, dataclasses.replace(head, num_classes=num_classes))
+
+
+def fit_to_data(config: ModelConfig, num_classes: int, keypoint_shape: tuple[int, int] | None = None) -> ModelConfig:
+    """The same architecture for a data set's classes and, where the head is one for poses, its K keypoints of D values.
+
+    A keypoint branch of the published width stays one. Without `keypoint_shape` the keypoints stay as they are.
+    """
+    config = with_num_classes(config, num_classes)
+    head = config.heads[config.task]
+    if not isinstance(head, PoseHeadConfig) or config.neck is None or keypoint_shape in (None, head.keypoints):
+        return config
+    keypoints = (int(keypoint_shape[0]), int(keypoint_shape[1]))
+    before, after = (keypoint_width(shape, config.neck.channels[1]) for shape in (head.keypoints, keypoints))
+    width = after if head.keypoint_channels == before else head.keypoint_channels
+    return _with_head(config, dataclasses.replace(head, keypoints=keypoints, keypoint_channels=width))
+
+
+def _with_head(config: ModelConfig, head: HeadConfig) -> ModelConfig:
     return dataclasses.replace(config, heads={**config.heads, config.task: head})
 
 

@@ -16,7 +16,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from yolov12.config.model import HEAD_DIM, ModelConfig
+from yolov12.config.model import ModelConfig
+from yolov12.config.parts import HEAD_DIM
 from yolov12.errors import CheckpointError
 from yolov12.models.detector import Detector
 
@@ -40,11 +41,16 @@ LAYERS: dict[str, dict[int, str]] = {
     | dict(zip((13, 16, 17, 19, 20, 22), NECK, strict=True)),
     "yolov8": STAGES | {9: "backbone.pooling"} | dict(zip((12, 15, 16, 18, 19, 21), NECK, strict=True)),
 }
-"""By the kind of backbone: published layer number -> our part. The head comes last."""
-HEAD_LAYERS = {"yolov12": 21, "yolo11": 23, "yolov8": 22}
+"""By the kind of backbone: published layer number -> our part, in models that find objects."""
+CLASSIFY_LAYERS: dict[str, dict[int, str]] = {
+    "yolov12": STAGES,
+    "yolo11": STAGES | {9: "backbone.attention"},
+    "yolov8": STAGES,
+}
+"""The same for those that classify whole pictures: neither neck nor pooling."""
 
-# Our step -> the published step; a step that is not listed is spelled the same.
-TRUNK = {
+# Our step -> the published step; a step that is not listed is spelled the same, and None leaves it out.
+TRUNK: dict[str, str | None] = {
     "conv1": "cv1",
     "conv2": "cv2",
     "conv3": "cv3",
@@ -56,7 +62,22 @@ TRUNK = {
     "projection": "proj",
     "residual_scale": "gamma",
 }
-HEAD = {"box_branches": "cv2", "class_branches": "cv3", "norm": "bn", "bins": "dfl.conv"}
+HEAD: dict[str, str | None] = {
+    "detect": None,
+    "box_branches": "cv2",
+    "class_branches": "cv3",
+    "bins": "dfl.conv",
+    "coefficient_branches": "cv4",
+    "keypoint_branches": "cv4",
+    "angle_branches": "cv4",
+    "prototypes": "proto",
+    "conv1": "cv1",
+    "conv2": "cv2",
+    "conv3": "cv3",
+    "norm": "bn",
+    "mixer": "conv",
+    "classifier": "linear",
+}
 
 OPTIONAL = ("num_batches_tracked", "dfl.conv.weight")
 """Ends of published keys that a file may lack: a counter and a constant."""
@@ -73,10 +94,20 @@ class Piece(NamedTuple):
     rows: Tensor | None
 
 
+def official_layers(kind: str, task: str) -> dict[int, str]:
+    """Published layer number -> our part, by kind of backbone and task; the head comes last."""
+    layers = (CLASSIFY_LAYERS if task == "classify" else LAYERS)[kind]
+    return layers | {max(layers) + 1: f"heads.{task}"}
+
+
 def official_layer_prefixes(config: ModelConfig) -> dict[int, str]:
-    """Published layer number -> prefix of our parameter names, for the layers that hold parameters."""
-    kind = config.backbone.kind
-    return LAYERS[kind] | {HEAD_LAYERS[kind]: f"heads.{config.task}"}
+    """Published layer number -> prefix of our parameter names, for the layers that hold parameters.
+
+    Raises CheckpointError for a network with several heads, which has no published form.
+    """
+    if len(config.heads) > 1:
+        raise CheckpointError(f"a network with several heads ({', '.join(config.heads)}) has no published form")
+    return official_layers(config.backbone.kind, config.task)
 
 
 def official_to_ours(state: Mapping[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
@@ -120,8 +151,13 @@ def official_key(ours: str, config: ModelConfig) -> str:
     layers = official_layer_prefixes(config).items()
     index, prefix = next((index, prefix) for index, prefix in layers if ours.startswith(f"{prefix}."))
     steps = HEAD if prefix.startswith("heads.") else TRUNK
-    path = ours.removeprefix(f"{prefix}.").split(".")
-    return ".".join([f"model.{index}", *(steps.get(step, step) for step in path)])
+    return f"model.{index}.{official_path(ours.removeprefix(f'{prefix}.'), steps)}"
+
+
+def official_path(path: str, steps: Mapping[str, str | None]) -> str:
+    """A path inside a layer in the published spelling; `steps` is `TRUNK` or `HEAD`."""
+    spelled = (steps.get(step, step) for step in path.split("."))
+    return ".".join(step for step in spelled if step is not None)
 
 
 def _our_tensors(config: ModelConfig) -> dict[str, Tensor]:

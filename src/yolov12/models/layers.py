@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-NORM_EPS = 1e-3
-NORM_MOMENTUM = 0.03
+from yolov12.config.model import LOCATING_NORM, NormConfig
 
 
 class ConvNormAct(nn.Module):
@@ -30,7 +29,7 @@ class ConvNormAct(nn.Module):
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, groups=groups, bias=bias)
-        self.norm: nn.BatchNorm2d | nn.Identity = nn.BatchNorm2d(out_channels, eps=NORM_EPS, momentum=NORM_MOMENTUM)
+        self.norm: nn.BatchNorm2d | nn.Identity = nn.BatchNorm2d(out_channels, *LOCATING_NORM)
         self.activation = activation
 
     def forward(self, images: Tensor) -> Tensor:
@@ -47,6 +46,13 @@ class DepthwiseConv(ConvNormAct):
 
     def __init__(self, channels: int, kernel: int, *, activation: bool = True, bias: bool = False) -> None:
         super().__init__(channels, channels, kernel, groups=channels, activation=activation, bias=bias)
+
+
+def set_norms(network: nn.Module, config: NormConfig) -> None:
+    """Give all batch norms of a network the same numbers; a fresh one has those of detectors."""
+    for norm in network.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.eps, norm.momentum = config
 
 
 def fold_batch_norm(unit: ConvNormAct) -> None:

@@ -7,6 +7,7 @@ published tables do; `gflops_with_attention` adds the two matrix products of eve
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend
 
-from yolov12.config.model import HEAD_DIM
+from yolov12.config.parts import HEAD_DIM
 from yolov12.models.attention import AreaAttention
 from yolov12.models.detector import Detector
 from yolov12.models.psa import SelfAttention
@@ -137,10 +138,12 @@ def _shapes(module: nn.Module, outputs: object) -> tuple[tuple[int, ...], ...]:
 
 
 def _weight_products(module: nn.Module, outputs: object) -> int:
-    """Multiply-accumulates of a layer whose every output value is a product with one row of its weight."""
+    """Multiply-accumulates of a layer, for one image."""
     weight = module.get_parameter("weight")
     if not isinstance(outputs, Tensor):
         raise TypeError(f"{type(module).__name__} returned {type(outputs).__name__}, expected a tensor")
+    if isinstance(module, nn.ConvTranspose2d):  # every input position meets the whole weight once
+        return outputs.shape[2] * outputs.shape[3] // math.prod(module.stride) * weight.numel()
     return outputs.numel() * weight.numel() // weight.shape[0]
 
 

@@ -7,11 +7,11 @@ with `BACKBONES.register("name")` and import the file in the package's `__init__
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from torch import Tensor, nn
 
-from yolov12.config.model import PartConfig
+from yolov12.config.parts import PartConfig
 from yolov12.errors import ConfigError, did_you_mean
 
 
@@ -32,6 +32,14 @@ class Decoded(NamedTuple):
 
     dense: Tensor
     prototypes: Tensor | None = None
+
+
+class Head(nn.Module):
+    """Base of heads: `forward` makes raw outputs, a tuple of a type of its own, from a tuple of maps, finest first."""
+
+    def decode(self, outputs: Any) -> Decoded:
+        """What raw outputs mean, in float32."""
+        raise NotImplementedError
 
 
 class FeatureModule(nn.Module):
@@ -81,4 +89,4 @@ class Registry(Generic[P]):
 
 BACKBONES: Registry[FeatureModule] = Registry("backbone")
 NECKS: Registry[FeatureModule] = Registry("neck")
-HEADS: Registry[nn.Module] = Registry("head")
+HEADS: Registry[Head] = Registry("head")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from yolov12.config.model import Yolo11BackboneConfig, Yolov8BackboneConfig
+from yolov12.config.parts import Yolo11BackboneConfig, Yolov8BackboneConfig
 from yolov12.models.blocks import SPPF, C2f, C3k2
 from yolov12.models.layers import ConvNormAct
 from yolov12.models.psa import C2PSA
@@ -22,11 +22,14 @@ MakeStage = Callable[[int, int, int], nn.Module]
 
 
 class CSPBackbone(FeatureModule):
-    """RGB images (B, 3, H, W) in [0, 1] -> maps P3, P4, P5 at strides 8, 16, 32."""
+    """RGB images (B, 3, H, W) in [0, 1] -> maps P3, P4, P5 at strides 8, 16, 32.
+
+    `channels` are those of the configs; without the last one there is no pooling.
+    """
 
     def __init__(self, channels: tuple[int, ...], make_stage: MakeStage) -> None:
         super().__init__()
-        stem, down2, stage2, down3, stage3, down4, stage4, down5, stage5, pooled = channels
+        stem, down2, stage2, down3, stage3, down4, stage4, down5, stage5, *pooled = channels
         self.stem = ConvNormAct(IMAGE_CHANNELS, stem, 3, stride=2)
         self.down_p2 = ConvNormAct(stem, down2, 3, stride=2)
         self.stage_p2 = make_stage(0, down2, stage2)
@@ -36,16 +39,16 @@ class CSPBackbone(FeatureModule):
         self.stage_p4 = make_stage(2, down4, stage4)
         self.down_p5 = ConvNormAct(stage4, down5, 3, stride=2)
         self.stage_p5 = make_stage(3, down5, stage5)
-        self.pooling = SPPF(stage5, pooled)
-        self.spec = FeatureSpec((stage3, stage4, pooled), (8, 16, 32))
+        self.pooling = SPPF(stage5, *pooled) if pooled else None
+        self.spec = FeatureSpec((stage3, stage4, channels[-1]), (8, 16, 32))
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Top to bottom of the figure."""
         p2 = self.stage_p2(self.down_p2(self.stem(images)))
         p3 = self.stage_p3(self.down_p3(p2))
         p4 = self.stage_p4(self.down_p4(p3))
-        p5 = self.pooling(self.stage_p5(self.down_p5(p4)))
-        return p3, p4, p5
+        p5 = self.stage_p5(self.down_p5(p4))
+        return p3, p4, p5 if self.pooling is None else self.pooling(p5)
 
 
 @BACKBONES.register("yolov8")

@@ -1,5 +1,9 @@
 """Heads: feature maps -> raw outputs. Importing this package registers them all."""
 
+from yolov12.models.heads.classify import ClassifyHead
 from yolov12.models.heads.detect import DetectHead
+from yolov12.models.heads.obb import ObbHead
+from yolov12.models.heads.pose import PoseHead
+from yolov12.models.heads.segment import SegmentHead
 
-__all__ = ["DetectHead"]
+__all__ = ["ClassifyHead", "DetectHead", "ObbHead", "PoseHead", "SegmentHead"]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from yolov12.config.model import DetectHeadConfig
 from yolov12.models.layers import ConvNormAct, DepthwiseConv
-from yolov12.models.registry import HEADS, FeatureSpec
+from yolov12.models.registry import HEADS, Decoded, FeatureSpec, Head
 from yolov12.ops.boxes import anchor_points, distances_to_xyxy, expected_distances, xyxy_to_cxcywh
 
 SIDES = 4
@@ -36,13 +36,15 @@ class DetectOutputs(NamedTuple):
 
 
 @HEADS.register("detect")
-class DetectHead(nn.Module):
+class DetectHead(Head):
     """Feature maps of any number of levels -> DetectOutputs."""
 
     def __init__(self, config: DetectHeadConfig, features: FeatureSpec) -> None:
         super().__init__()
         self.config, self.strides = config, features.strides
-        self.box_branches = nn.ModuleList(_box_branch(channels, config) for channels in features.channels)
+        self.box_branches = nn.ModuleList(
+            branch(channels, config.box_channels, SIDES * config.bins) for channels in features.channels
+        )
         self.class_branches = nn.ModuleList(_class_branch(channels, config) for channels in features.channels)
         # Distances that the bins stand for. Decoding knows them; they are here because published files carry them.
         # Not arange, which on the meta device would import a symbolic algebra system.
@@ -53,9 +55,13 @@ class DetectHead(nn.Module):
     def forward(self, features: tuple[Tensor, ...]) -> DetectOutputs:
         """Both branches on every level."""
         return DetectOutputs(
-            tuple(branch(level) for branch, level in zip(self.box_branches, features, strict=True)),
-            tuple(branch(level) for branch, level in zip(self.class_branches, features, strict=True)),
+            tuple(layers(level) for layers, level in zip(self.box_branches, features, strict=True)),
+            tuple(layers(level) for layers, level in zip(self.class_branches, features, strict=True)),
         )
+
+    def decode(self, outputs: DetectOutputs) -> Decoded:
+        """Boxes and scores (B, 4 + C, A)."""
+        return Decoded(decode(outputs, self.strides))
 
     def _initialise_biases(self) -> None:
         for box, classes, stride in zip(self.box_branches, self.class_branches, self.strides, strict=True):
@@ -64,23 +70,19 @@ class DetectHead(nn.Module):
             nn.init.constant_(_bias(classes), math.log(PRIOR_OBJECTS / self.config.num_classes / cells))
 
 
-def _box_branch(channels: int, config: DetectHeadConfig) -> nn.Sequential:
-    hidden = config.box_channels
+def branch(channels: int, hidden: int, outputs: int) -> nn.Sequential:
+    """Two 3x3 convolutions and a 1x1 one: (B, channels, H, W) -> (B, outputs, H, W)."""
     return nn.Sequential(
         ConvNormAct(channels, hidden, 3),
         ConvNormAct(hidden, hidden, 3),
-        nn.Conv2d(hidden, SIDES * config.bins, 1),
+        nn.Conv2d(hidden, outputs, 1),
     )
 
 
 def _class_branch(channels: int, config: DetectHeadConfig) -> nn.Sequential:
     hidden = config.class_channels
     if config.class_branch == "plain":
-        return nn.Sequential(
-            ConvNormAct(channels, hidden, 3),
-            ConvNormAct(hidden, hidden, 3),
-            nn.Conv2d(hidden, config.num_classes, 1),
-        )
+        return branch(channels, hidden, config.num_classes)
     return nn.Sequential(
         nn.Sequential(DepthwiseConv(channels, 3), ConvNormAct(channels, hidden)),
         nn.Sequential(DepthwiseConv(hidden, 3), ConvNormAct(hidden, hidden)),
@@ -88,8 +90,8 @@ def _class_branch(channels: int, config: DetectHeadConfig) -> nn.Sequential:
     )
 
 
-def _bias(branch: nn.Module) -> Tensor:
-    output = list(branch.children())[-1]
+def _bias(layers: nn.Module) -> Tensor:
+    output = list(layers.children())[-1]
     if not isinstance(output, nn.Conv2d) or output.bias is None:
         raise TypeError("a branch ends in a convolution with a bias")
     return output.bias
@@ -101,14 +103,23 @@ def decode(outputs: DetectOutputs, strides: Sequence[int]) -> Tensor:
     Rows are centre x, centre y, width, height in input pixels, then C scores in 0..1; anchor points run level by level
     and row by row.
     """
-    logits, class_logits = _flatten(outputs.box_logits), _flatten(outputs.class_logits)  # (B, A, 4R), (B, A, C)
-    sizes = [(level.shape[2], level.shape[3]) for level in outputs.box_logits]
-    points, steps = anchor_points(sizes, strides, device=logits.device, dtype=torch.float32)
-    distances = expected_distances(logits.view(*logits.shape[:2], SIDES, -1))  # (B, A, 4)
-    boxes = xyxy_to_cxcywh(distances_to_xyxy(distances, points)) * steps
-    return torch.cat((boxes, class_logits.sigmoid()), 2).transpose(1, 2)
+    points, steps = cells(outputs.box_logits, strides)
+    boxes = xyxy_to_cxcywh(distances_to_xyxy(distances(outputs), points)) * steps  # (B, A, 4)
+    return torch.cat((boxes, flatten_levels(outputs.class_logits).sigmoid()), 2).transpose(1, 2)
 
 
-def _flatten(levels: tuple[Tensor, ...]) -> Tensor:
+def distances(outputs: DetectOutputs) -> Tensor:
+    """Left, top, right, bottom (B, A, 4) of every anchor point, in cells, float32."""
+    logits = flatten_levels(outputs.box_logits)  # (B, A, 4R)
+    return expected_distances(logits.view(*logits.shape[:2], SIDES, -1))
+
+
+def cells(levels: tuple[Tensor, ...], strides: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Anchor points (A, 2) in cells and their strides (A, 1) for maps (B, K, H_l, W_l)."""
+    sizes = [(level.shape[2], level.shape[3]) for level in levels]
+    return anchor_points(sizes, strides, device=levels[0].device, dtype=torch.float32)
+
+
+def flatten_levels(levels: tuple[Tensor, ...]) -> Tensor:
     """Maps (B, K, H_l, W_l) -> (B, A, K) float32; only the joining copies when they are channels_last."""
     return torch.cat([level.flatten(2).transpose(1, 2).float() for level in levels], 1)

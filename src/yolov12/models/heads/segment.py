@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from yolov12.models.heads.detect import DetectOutputs
+from yolov12.config.model import SegmentHeadConfig
+from yolov12.models.heads.detect import DetectHead, DetectOutputs, branch, decode, flatten_levels
+from yolov12.models.layers import ConvNormAct
+from yolov12.models.registry import HEADS, Decoded, FeatureSpec, Head
 
 
 class SegmentOutputs(NamedTuple):
@@ -20,3 +24,44 @@ class SegmentOutputs(NamedTuple):
     detect: DetectOutputs
     coefficients: tuple[Tensor, ...]
     prototypes: Tensor
+
+
+class Prototypes(nn.Module):
+    """The finest map, twice as fine: (B, in, H, W) -> (B, M, 2H, 2W)."""
+
+    def __init__(self, in_channels: int, hidden: int, masks: int) -> None:
+        super().__init__()
+        self.conv1 = ConvNormAct(in_channels, hidden, 3)
+        self.upsample = nn.ConvTranspose2d(hidden, hidden, 2, stride=2)
+        self.conv2 = ConvNormAct(hidden, hidden, 3)
+        self.conv3 = ConvNormAct(hidden, masks)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Refine, upsample, refine; the result has passed a SiLU."""
+        prototypes: Tensor = self.conv3(self.conv2(self.upsample(self.conv1(features))))
+        return prototypes
+
+
+@HEADS.register("segment")
+class SegmentHead(Head):
+    """Feature maps of any number of levels -> SegmentOutputs; the first has stride 8."""
+
+    def __init__(self, config: SegmentHeadConfig, features: FeatureSpec) -> None:
+        super().__init__()
+        self.config, self.strides = config, features.strides
+        self.detect = DetectHead(config, features)
+        self.prototypes = Prototypes(features.channels[0], config.prototype_channels, config.masks)
+        self.coefficient_branches = nn.ModuleList(
+            branch(channels, config.mask_channels, config.masks) for channels in features.channels
+        )
+
+    def forward(self, features: tuple[Tensor, ...]) -> SegmentOutputs:
+        """Detections and coefficients on every level, prototypes on the finest."""
+        coefficients = tuple(layer(level) for layer, level in zip(self.coefficient_branches, features, strict=True))
+        return SegmentOutputs(self.detect(features), coefficients, self.prototypes(features[0]))
+
+    def decode(self, outputs: SegmentOutputs) -> Decoded:
+        """Boxes, scores and coefficients (B, 4 + C + M, A), and the prototypes."""
+        coefficients = flatten_levels(outputs.coefficients).transpose(1, 2)  # (B, M, A)
+        dense = torch.cat((decode(outputs.detect, self.strides), coefficients), 1)
+        return Decoded(dense, outputs.prototypes.float())
