@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -8,8 +10,18 @@ from torch import Tensor
 
 from yolov12.data.sample import Targets
 from yolov12.errors import ConfigError
-from yolov12.losses.assigner import SMALLEST_SIDE, Assignment, Pairs, TaskAlignedAssigner, pairs_inside
-from yolov12.ops.boxes import anchor_points
+from yolov12.losses.assigner import (
+    ROTATED,
+    SMALLEST_SIDE,
+    Assignment,
+    Pairs,
+    TaskAlignedAssigner,
+    pairs_inside,
+    pairs_inside_rotated,
+    rotated_input,
+)
+from yolov12.ops.boxes import anchor_points, xyxy_to_cxcywh
+from yolov12.ops.rotated import probiou
 from yolov12.ops.similarity import ciou
 
 SIZES, STRIDES = ((4, 6), (2, 3)), (8, 16)  # a 32 x 48 input: 24 + 6 anchors
@@ -66,6 +78,50 @@ def test_pairs_are_listed_by_object_and_numbered_through_the_batch() -> None:
     assert pairs.target.tolist() == [0, 1]
     assert pairs.anchor.tolist() == [2 * ANCHORS, 23]
     assert pairs.counts.tolist() == [1, 1, 0]
+
+
+def rotated_targets(*boxes: tuple[float, ...]) -> Targets:
+    """Objects of class 0 in image 0."""
+    count = torch.zeros(len(boxes), dtype=torch.int64)
+    return Targets(count, count, torch.zeros(len(boxes), 4), rotated_input=torch.tensor(boxes).reshape(-1, 5))
+
+
+@pytest.mark.parametrize(
+    ("box", "rules", "expected"),
+    [
+        pytest.param((8, 8, 16, 16, 0), "r8363", [0, 1, 6, 7, 24], id="as an upright one"),
+        pytest.param((8, 8, 8, 8, 0), "r8363", [0, 1, 6, 7, 24], id="on the edge is inside here"),
+        pytest.param((8, 8, 7.9, 7.9, 0), "r8363", [24], id="just behind the edge"),
+        pytest.param((8, 8, 11.4, 11.4, math.pi / 4), "r8363", [0, 1, 6, 7, 24], id="4 sqrt 2 is below half of 11.4"),
+        pytest.param((8, 8, 11.2, 11.2, math.pi / 4), "r8363", [24], id="but not of 11.2, though the corners are far"),
+        pytest.param((16, 16, 40, 1, math.pi / 4), "r8363", [0, 7, 14, 21, 24, 28], id="the diagonal"),
+        pytest.param((16, 16, 1, 40, -math.pi / 4), "r8363", [0, 7, 14, 21, 24, 28], id="the same written differently"),
+        pytest.param((8, 8, 2, 2, 0.3), "r8363", [24], id="small"),
+        pytest.param((8, 8, 2, 2, 0.3), "r84190", [0, 1, 6, 7, 24], id="enlarged to 16 by 16"),
+        pytest.param((36, 20, 2, 30, math.pi / 2), "r8363", [15, 16, 17], id="lying: from 21 to 51 in one row"),
+        pytest.param((-60, -60, 20, 20, 0), "r8363", [], id="outside of the image"),
+        pytest.param((0, 0, 0, 0, 0), "r84190", [], id="no object"),
+    ],
+)
+def test_pairs_inside_rotated(box: tuple[float, ...], rules: str, expected: list[int]) -> None:
+    pairs = pairs_inside_rotated(rotated_targets(box), SIZES, STRIDES, SMALLEST_SIDE[rules])
+    assert pairs.anchor.tolist() == expected
+    assert pairs.counts.tolist() == [len(expected)]
+
+
+def test_rotated_pairs_are_listed_by_object() -> None:
+    boxes = (44.0, 28.0, 3.0, 3.0, 0.5), (0.0, 0, 0, 0, 0), (4.0, 4.0, 3.0, 3.0, 2.0)
+    targets = rotated_targets(*boxes)._replace(image_index=torch.tensor([0, 1, 2]))
+    pairs = pairs_inside_rotated(targets, SIZES, STRIDES, 0.0)
+    assert pairs.target.tolist() == [0, 2]
+    assert pairs.anchor.tolist() == [23, 2 * ANCHORS]
+    assert pairs.counts.tolist() == [1, 0, 1]
+
+
+def test_objects_need_rotated_boxes() -> None:
+    with pytest.raises(ValueError, match="without rotated boxes"):
+        rotated_input(make_targets((0, 0, (0, 0, 8, 8))))
+    assert rotated_input(make_targets()).shape == (0, 5)
 
 
 # ---- small decisions ------------------------------------------------------------------------------------------------
@@ -163,23 +219,23 @@ def test_unknown_rules() -> None:
 # ---- against a plain rendering of the rules -------------------------------------------------------------------------
 
 
-def plain_assignment(logits: Tensor, boxes: Tensor, targets: Targets, smallest: float) -> dict[int, tuple[int, float]]:
-    """The rules one by one with dense arrays, image by image: object and score per foreground anchor."""
-    points, strides = anchor_points(SIZES, STRIDES)
-    points = points * strides
+def plain_assignment(
+    logits: Tensor, boxes: Tensor, targets: Targets, inside: Tensor, overlap_of: Callable[[Tensor, Tensor], Tensor]
+) -> dict[int, tuple[int, float]]:
+    """The rules one by one with dense arrays, image by image: object and score per foreground anchor.
+
+    inside  (N, A) bool, every object with every anchor
+    """
+    objects = targets.boxes_input if targets.rotated_input is None else targets.rotated_input
     result: dict[int, tuple[int, float]] = {}
     for image in range(len(boxes)):
         rows = (targets.image_index == image).nonzero().squeeze(1)
         if not len(rows):
             continue
-        wanted, labels = targets.boxes_input[rows], targets.labels[rows]
-        grow = (smallest - (wanted[:, 2:] - wanted[:, :2])).clamp(min=0) / 2
-        low, high = wanted[:, None, :2] - grow[:, None], wanted[:, None, 2:] + grow[:, None]
-        inside = ((points > low) & (points < high)).all(2)  # (G, A)
-        overlap = ciou(wanted[:, None].expand(-1, ANCHORS, 4), boxes[image].expand(len(rows), ANCHORS, 4))
-        overlap = overlap.clamp(min=0) * inside
-        metric = logits[image].sigmoid()[:, labels].T.sqrt() * overlap**6
-        candidate = torch.zeros_like(inside)
+        overlap = overlap_of(objects[rows, None].expand(-1, ANCHORS, -1), boxes[image].expand(len(rows), ANCHORS, -1))
+        overlap = overlap.clamp(min=0) * inside[rows]
+        metric = logits[image].sigmoid()[:, targets.labels[rows]].T.sqrt() * overlap**6
+        candidate = torch.zeros(len(rows), ANCHORS, dtype=torch.bool)
         candidate.scatter_(1, metric.topk(10).indices, True)
         candidate &= metric > 0
         rivals = candidate.sum(0)
@@ -193,9 +249,16 @@ def plain_assignment(logits: Tensor, boxes: Tensor, targets: Targets, smallest: 
     return result
 
 
-@pytest.mark.parametrize("rules", list(SMALLEST_SIDE))
-@pytest.mark.parametrize("seed", range(15))
-def test_equals_the_plain_rules(seed: int, rules: str) -> None:
+class Scene(NamedTuple):
+    """Random objects on three images, and predictions that lie near their anchors."""
+
+    targets: Targets
+    boxes: Tensor
+    logits: Tensor
+    points: Tensor  # (A, 2) input pixels
+
+
+def random_scene(seed: int, angles: bool) -> Scene:
     generator = torch.Generator().manual_seed(seed)
     images, objects, classes = 3, 14, 4
 
@@ -211,10 +274,41 @@ def test_equals_the_plain_rules(seed: int, rules: str) -> None:
     )
     points, strides = anchor_points(SIZES, STRIDES)
     boxes = random_boxes(images, ANCHORS) * 0.2 + 0.8 * torch.cat((points - 1, points + 1), 1) * strides
-    logits = torch.randn((images, ANCHORS, classes), generator=generator)
+    if angles:
+        rotated = torch.cat((xyxy_to_cxcywh(targets.boxes_input), random(objects, 1) * 3), 1)
+        targets = targets._replace(rotated_input=rotated)
+        boxes = torch.cat((xyxy_to_cxcywh(boxes), random(images, ANCHORS, 1) * 3), 2)
+    return Scene(targets, boxes, torch.randn((images, ANCHORS, classes), generator=generator), points * strides)
 
-    result: Assignment = TaskAlignedAssigner(rules=rules)(logits, boxes, targets, SIZES, STRIDES)
-    expected = plain_assignment(logits, boxes, targets, SMALLEST_SIDE[rules])
+
+def check_equal(result: Assignment, expected: dict[int, tuple[int, float]]) -> None:
     assert len(result.anchor.unique()) == len(result.anchor) == len(expected) > 10
     for anchor, target, score in zip(*(values.tolist() for values in result), strict=True):
         assert expected[anchor] == (target, pytest.approx(score, rel=1e-5, abs=1e-7))
+    order = list(zip(result.target.tolist(), result.anchor.tolist(), strict=True))
+    assert order == sorted(order)
+
+
+@pytest.mark.parametrize("rules", list(SMALLEST_SIDE))
+@pytest.mark.parametrize("seed", range(15))
+def test_equals_the_plain_rules(seed: int, rules: str) -> None:
+    targets, boxes, logits, points = random_scene(seed, angles=False)
+    low, high = targets.boxes_input[:, None, :2], targets.boxes_input[:, None, 2:]
+    grow = (SMALLEST_SIDE[rules] - (high - low)).clamp(min=0) / 2
+    inside = ((points > low - grow) & (points < high + grow)).all(2)
+    result = TaskAlignedAssigner(rules=rules)(logits, boxes, targets, SIZES, STRIDES)
+    check_equal(result, plain_assignment(logits, boxes, targets, inside, ciou))
+
+
+@pytest.mark.parametrize("rules", list(SMALLEST_SIDE))
+@pytest.mark.parametrize("seed", range(15))
+def test_rotated_equals_the_plain_rules(seed: int, rules: str) -> None:
+    targets, boxes, logits, points = random_scene(seed, angles=True)
+    objects = rotated_input(targets)[:, None]  # (N, 1, 5)
+    offset, angle = points - objects[..., :2], objects[..., 4]
+    along = offset[..., 0] * angle.cos() + offset[..., 1] * angle.sin()
+    across = offset[..., 1] * angle.cos() - offset[..., 0] * angle.sin()
+    half = objects[..., 2:4].clamp(min=SMALLEST_SIDE[rules]) / 2
+    inside = (along.abs() <= half[..., 0]) & (across.abs() <= half[..., 1])  # (N, A)
+    result = TaskAlignedAssigner(rules=rules, geometry=ROTATED)(logits, boxes, targets, SIZES, STRIDES)
+    check_equal(result, plain_assignment(logits, boxes, targets, inside, probiou))

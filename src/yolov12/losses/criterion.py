@@ -2,32 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from yolov12.config.model import ModelConfig
 from yolov12.data.sample import Targets
+from yolov12.losses.classify import ClassificationLoss
 from yolov12.losses.detect import DEFAULT_GAINS, DetectionLoss, Gains, LossTerms
-from yolov12.models.heads.detect import DetectOutputs
+from yolov12.losses.obb import RotatedLoss
+from yolov12.losses.pose import PoseLoss
+from yolov12.losses.segment import SegmentationLoss
+
+Loss = DetectionLoss | SegmentationLoss | PoseLoss | RotatedLoss | ClassificationLoss
+
+LOSSES: dict[str, Callable[..., Loss]] = {
+    "detect": DetectionLoss,
+    "segment": SegmentationLoss,
+    "pose": PoseLoss,
+    "obb": RotatedLoss,
+    "classify": ClassificationLoss,
+}
+"""By the kind of head."""
 
 
 class Criterion:
     """Maps a model's outputs and the objects of the batch to named loss terms.
 
-    The loss to differentiate is the sum of the terms times the number of images. Terms of several heads are named
-    `head.term`, those of a single head just `term`.
+    Terms of several heads are named `head.term`, those of a single head just `term`.
     """
 
     def __init__(self, config: ModelConfig, gains: Gains = DEFAULT_GAINS, rules: str = "r8363") -> None:
-        self.losses = {name: DetectionLoss(config.strides, gains, rules) for name in config.heads}
+        self.losses = {
+            name: LOSSES[head.kind](config.strides, gains, rules, head) for name, head in config.heads.items()
+        }
 
-    def __call__(self, outputs: Mapping[str, DetectOutputs], targets: Targets) -> LossTerms:
+    def __call__(self, outputs: Mapping[str, Any], targets: Targets) -> LossTerms:
         """Gained terms, each a float32 scalar; `outputs` has one entry per head of the model."""
-        if len(self.losses) == 1:
-            ((name, loss),) = self.losses.items()
-            return loss(outputs[name], targets)
         terms: dict[str, Tensor] = {}
         for name, loss in self.losses.items():
-            terms |= {f"{name}.{term}": value for term, value in loss(outputs[name], targets).items()}
+            found = loss(outputs[name], targets)
+            terms |= found if len(self.losses) == 1 else {f"{name}.{term}": value for term, value in found.items()}
         return terms
+
+    def total(self, terms: LossTerms, images: int) -> Tensor:
+        """The loss to differentiate: terms of objects count once for each image of the batch, those of images once."""
+        weights = [
+            images if loss.scales_with_batch else 1
+            for name, loss in self.losses.items()
+            for term in terms
+            if len(self.losses) == 1 or term.startswith(f"{name}.")
+        ]
+        return torch.stack([value * weight for value, weight in zip(terms.values(), weights, strict=True)]).sum()

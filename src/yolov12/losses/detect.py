@@ -9,36 +9,70 @@ target scores. Everything is computed in float32, whatever the network computed 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from yolov12.config.model import HeadConfig
 from yolov12.data.sample import Targets
 from yolov12.losses.assigner import Assignment, TaskAlignedAssigner
-from yolov12.models.heads.detect import DetectOutputs
-from yolov12.ops.boxes import anchor_points, distances_to_xyxy, expected_distances, xyxy_to_distances
+from yolov12.models.heads.detect import DetectOutputs, cells, flatten_levels
+from yolov12.ops.boxes import distances_to_xyxy, expected_distances, xyxy_to_distances
 from yolov12.ops.similarity import ciou
 
 LossTerms = dict[str, Tensor]
 
 
 class Gains(NamedTuple):
-    """Factors of the three terms."""
+    """Factors of the terms of all losses; the masks' is that of the boxes."""
 
     box: float = 7.5
     cls: float = 0.5
     dfl: float = 1.5
+    pose: float = 12.0
+    kobj: float = 1.0
+    angle: float = 1.0
 
 
 DEFAULT_GAINS = Gains()
 
 
+class FlatOutputs(NamedTuple):
+    """Raw outputs of a detection head with all levels in one row of A anchors, float32."""
+
+    box_logits: Tensor  # (B, A, 4, R)
+    class_logits: Tensor  # (B, A, C)
+    points: Tensor  # (A, 2) anchor points in cells
+    steps: Tensor  # (A, 1) input pixels per cell
+    sizes: list[tuple[int, int]]  # height and width of each level, in cells
+
+
+class Foreground(NamedTuple):
+    """The anchors that answer for objects, by object, with what the further terms of a task need to know of them."""
+
+    anchor: Tensor  # (F,) int64, flat: image * A + position
+    target: Tensor  # (F,) int64, row of the targets, ascending
+    points: Tensor  # (F, 2) in cells
+    steps: Tensor  # (F, 1) input pixels per cell
+    boxes: Tensor  # (F, 4) corners of the object in cells
+
+
 class DetectionLoss:
     """Loss of a detection head on one batch."""
 
-    def __init__(self, strides: Sequence[int], gains: Gains = DEFAULT_GAINS, rules: str = "r8363") -> None:
+    scales_with_batch: ClassVar[bool] = True
+    """The sum of the terms counts once for every image of the batch."""
+
+    def __init__(
+        self,
+        strides: Sequence[int],
+        gains: Gains = DEFAULT_GAINS,
+        rules: str = "r8363",
+        head: HeadConfig | None = None,
+    ) -> None:
+        """Like every loss; `head` matters only to those whose outputs do not say all about themselves."""
         self.strides = tuple(strides)
         self.gains = gains
         self.assigner = TaskAlignedAssigner(rules=rules)
@@ -49,31 +83,37 @@ class DetectionLoss:
         A batch without objects has box and dfl terms of 0 and still reaches every output with a (zero) gradient.
         Non-finite outputs give a non-finite term, not an exception.
         """
-        sizes = [(level.shape[2], level.shape[3]) for level in outputs.box_logits]
-        device = outputs.box_logits[0].device
-        with torch.autocast(device.type, enabled=False):
-            box_logits = flatten_levels(outputs.box_logits)  # (B, A, 4 * R)
-            box_logits = box_logits.view(*box_logits.shape[:2], 4, -1)  # (B, A, 4, R)
-            class_logits = flatten_levels(outputs.class_logits)  # (B, A, C)
-            points, steps = anchor_points(sizes, self.strides, device=device)
+        return self.with_foreground(outputs, targets)[0]
+
+    def with_foreground(self, outputs: DetectOutputs, targets: Targets) -> tuple[LossTerms, Foreground]:
+        """The terms, and the anchors on which the same objects' masks or keypoints are to be judged."""
+        with torch.autocast(outputs.box_logits[0].device.type, enabled=False):
+            flat = flatten_outputs(outputs, self.strides)
             with torch.no_grad():
-                distances = expected_distances(box_logits)  # (B, A, 4)
-                boxes_input = distances_to_xyxy(distances, points) * steps
-            foreground = self.assigner(class_logits, boxes_input, targets, sizes, self.strides)
-            scale = 1 / foreground.score.sum().clamp(min=1)
+                distances = expected_distances(flat.box_logits)  # (B, A, 4)
+                boxes_input = distances_to_xyxy(distances, flat.points) * flat.steps
+            assigned = self.assigner(flat.class_logits, boxes_input, targets, flat.sizes, self.strides)
+            scale = 1 / assigned.score.sum().clamp(min=1)
 
-            anchor = foreground.anchor % len(points)
-            wanted = targets.boxes_input[foreground.target] / steps[anchor]  # (F, 4) cells
-            logits = box_logits.flatten(0, 1).index_select(0, foreground.anchor)  # (F, 4, R)
-            box, dfl = box_terms(logits, points[anchor], wanted, foreground.score)
-            cls = class_term(class_logits, targets.labels, foreground)
-        terms = {"box": box, "cls": cls, "dfl": dfl}
-        return {name: terms[name] * scale * gain for name, gain in self.gains._asdict().items()}
+            position = assigned.anchor % len(flat.points)
+            points, steps = flat.points[position], flat.steps[position]
+            wanted = targets.boxes_input[assigned.target] / steps  # (F, 4) cells
+            logits = flat.box_logits.flatten(0, 1).index_select(0, assigned.anchor)  # (F, 4, R)
+            box, dfl = box_terms(logits, points, wanted, assigned.score)
+            terms = {
+                "box": box * scale * self.gains.box,
+                "cls": class_term(flat.class_logits, targets.labels, assigned) * scale * self.gains.cls,
+                "dfl": dfl * scale * self.gains.dfl,
+            }
+        return terms, Foreground(assigned.anchor, assigned.target, points, steps, wanted)
 
 
-def flatten_levels(maps: Sequence[Tensor]) -> Tensor:
-    """Maps (B, channels, H, W) of all levels -> (B, A, channels) float32; a plain copy for channels-last maps."""
-    return torch.cat([level.flatten(2).transpose(1, 2) for level in maps], 1).float()
+def flatten_outputs(outputs: DetectOutputs, strides: Sequence[int]) -> FlatOutputs:
+    """Join the levels and say where their anchors are."""
+    box_logits = flatten_levels(outputs.box_logits)  # (B, A, 4 * R)
+    box_logits = box_logits.view(*box_logits.shape[:2], 4, -1)
+    sizes = [(level.shape[2], level.shape[3]) for level in outputs.box_logits]
+    return FlatOutputs(box_logits, flatten_levels(outputs.class_logits), *cells(outputs.box_logits, strides), sizes)
 
 
 def class_term(class_logits: Tensor, labels: Tensor, foreground: Assignment) -> Tensor:

@@ -1,0 +1,88 @@
+"""The loss of keypoints: one minus object keypoint similarity as training loss (YOLO-Pose, arXiv:2204.06806).
+
+Which anchors answer for which object is decided by the boxes alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from yolov12.config.model import HeadConfig, PoseHeadConfig
+from yolov12.data.sample import Targets
+from yolov12.errors import ConfigError
+from yolov12.keypoints import keypoint_sigmas
+from yolov12.losses.detect import DEFAULT_GAINS, DetectionLoss, Foreground, Gains, LossTerms
+from yolov12.models.heads.detect import flatten_levels
+from yolov12.models.heads.pose import PoseOutputs
+from yolov12.ops.keypoints import keypoint_errors
+
+LABELLED_EPS = 1e-9
+"""Keeps objects without any labelled keypoint from dividing by 0."""
+
+
+class PoseLoss:
+    """Loss of a keypoint head on one batch."""
+
+    scales_with_batch: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        strides: Sequence[int],
+        gains: Gains = DEFAULT_GAINS,
+        rules: str = "r8363",
+        head: HeadConfig | None = None,
+    ) -> None:
+        """`head` is the PoseHeadConfig that says how many keypoints there are."""
+        if not isinstance(head, PoseHeadConfig):
+            raise ConfigError(f"the loss of keypoints needs the config of a pose head, not {head!r}")
+        self.detection = DetectionLoss(strides, gains, rules)
+        self.gains, self.keypoints = gains, head.keypoints
+        self.sigmas = keypoint_sigmas(head.keypoints[0])
+
+    def __call__(self, outputs: PoseOutputs, targets: Targets) -> LossTerms:
+        """Gained terms `box`, `pose`, `kobj` (where visibility is predicted), `cls`, `dfl`.
+
+        `pose` and `kobj` are 0 without objects and for targets without keypoints.
+        """
+        terms, foreground = self.detection.with_foreground(outputs.detect, targets)
+        count, values = self.keypoints
+        with torch.autocast(outputs.keypoints[0].device.type, enabled=False):
+            flat = flatten_levels(outputs.keypoints).flatten(0, 1)  # (B * A, K * D)
+            if targets.keypoints_input is None or not len(foreground.anchor):
+                pose = kobj = flat[:0].sum()  # 0, and reaches the output
+            else:
+                raw = flat.index_select(0, foreground.anchor).view(-1, count, values)
+                predicted = raw[..., :2] * 2 + (foreground.points - 0.5)[:, None]  # (F, K, 2) cells
+                found = targets.keypoints_input.index_select(0, foreground.target)
+                wanted, labelled = found[..., :2] / foreground.steps[:, None], found[..., 2] != 0
+                pose = keypoint_term(predicted, wanted, labelled, box_areas(foreground), self.sigmas)
+                if values == 3:
+                    kobj = functional.binary_cross_entropy_with_logits(raw[..., 2], labelled.float())
+        visibility = {"kobj": kobj * self.gains.kobj} if values == 3 else {}
+        return {
+            "box": terms["box"],
+            "pose": pose * self.gains.pose,
+            **visibility,
+            "cls": terms["cls"],
+            "dfl": terms["dfl"],
+        }
+
+
+def box_areas(foreground: Foreground) -> Tensor:
+    """Areas (F,) of the objects' boxes, in cells."""
+    return (foreground.boxes[:, 2:] - foreground.boxes[:, :2]).prod(1)
+
+
+def keypoint_term(predicted: Tensor, wanted: Tensor, labelled: Tensor, area: Tensor, sigmas: Sequence[float]) -> Tensor:
+    """Mean of 1 - similarity over anchors and keypoints, where the labelled ones stand for all of their object.
+
+    predicted, wanted (F, K, 2), labelled (F, K) bool, area (F,)
+    """
+    unlike = 1 - (-keypoint_errors(predicted, wanted, area, sigmas)).exp()
+    share = labelled.shape[1] / (labelled.sum(1, keepdim=True) + LABELLED_EPS)
+    return (share * unlike * labelled).mean()
