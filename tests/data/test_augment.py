@@ -13,15 +13,14 @@ from yolov12.config.run import AugmentConfig
 from yolov12.data.augment import (
     AffineDraws,
     affine_matrix,
-    cut_points,
     flip,
+    hide_outside,
     letterboxed,
     random_affine,
     random_flips,
     random_hsv,
     scale_hsv,
     transform,
-    visible_extent,
     warp,
 )
 from yolov12.data.letterbox import PAD_VALUE
@@ -133,25 +132,6 @@ def test_objects_with_and_without_polygon_in_one_picture() -> None:
     assert [len(points) for points in moved.polygons] == [40, 0]
 
 
-@pytest.mark.parametrize(
-    ("points", "expected"),
-    [
-        ([[10, 10], [50, 10], [50, 40], [10, 40]], [10, 10, 50, 40]),
-        ([[-50, 20], [50, 20], [50, 60], [-50, 60]], [0, 20, 50, 60]),  # leaves on one side
-        ([[-50, -50], [500, -50], [500, 500], [-50, 500]], [0, 0, 100, 80]),  # covers the picture
-        ([[200, 20], [250, 20], [250, 60]], [0, 0, 0, 0]),  # outside
-    ],
-)
-def test_visible_part_of_a_polygon(points: list[list[float]], expected: list[float]) -> None:
-    polygon = np.array(points, np.float32)
-    np.testing.assert_allclose(visible_extent(cut_points(polygon, (80, 100)), (80, 100)), expected, atol=0.6)
-
-
-def test_polygons_inside_keep_their_points() -> None:
-    polygon = np.array([[10, 10], [50, 10], [50, 40]], np.float32)
-    assert cut_points(polygon, (80, 100)) is polygon
-
-
 @pytest.mark.parametrize("horizontal", [True, False])
 def test_flip_is_exact_and_its_own_inverse(horizontal: bool) -> None:
     rng = np.random.default_rng(0)
@@ -166,6 +146,72 @@ def test_flip_is_exact_and_its_own_inverse(horizontal: bool) -> None:
     np.testing.assert_array_equal(twice.boxes, sample.boxes)
     assert twice.polygons is not None
     np.testing.assert_array_equal(twice.polygons[0], points)
+
+
+def with_keypoints() -> Sample:
+    """A nose, a left and a right eye of two objects in a picture 40 wide and 30 high."""
+    keypoints = [[[20, 10, 2], [24, 8, 2], [16, 8, 1]], [[5, 20.5, 2], [0, 0, 0], [3, 19, 2]]]
+    image = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
+    boxes = np.array([[10, 5, 30, 15], [1, 15, 9, 25]], np.float32)
+    return Sample(image, boxes, np.array([0, 0]), keypoints=np.array(keypoints, np.float32))
+
+
+def test_a_left_eye_is_a_right_one_in_the_mirror() -> None:
+    mirrored = flip(with_keypoints(), horizontal=True, flip_idx=(0, 2, 1)).keypoints
+    expected = [[[20, 10, 2], [24, 8, 1], [16, 8, 2]], [[35, 20.5, 2], [37, 19, 2], [40, 0, 0]]]
+    np.testing.assert_array_equal(mirrored, expected)
+
+
+def test_upside_down_a_left_eye_stays_one() -> None:
+    for flip_idx in (None, (0, 2, 1)):
+        flipped = flip(with_keypoints(), horizontal=False, flip_idx=flip_idx).keypoints
+        expected = [[[20, 20, 2], [24, 22, 2], [16, 22, 1]], [[5, 9.5, 2], [0, 30, 0], [3, 11, 2]]]
+        np.testing.assert_array_equal(flipped, expected)
+
+
+@pytest.mark.parametrize("horizontal", [True, False])
+def test_flipping_keypoints_twice_changes_nothing(horizontal: bool) -> None:
+    sample = with_keypoints()
+    before = sample.keypoints
+    assert before is not None
+    kept = before.copy()
+    once = flip(sample, horizontal=horizontal, flip_idx=(0, 2, 1))
+    np.testing.assert_array_equal(flip(once, horizontal=horizontal, flip_idx=(0, 2, 1)).keypoints, kept)
+    np.testing.assert_array_equal(before, kept)  # not changed in place
+
+
+def test_keypoints_are_not_mirrored_without_knowing_how_they_pair() -> None:
+    with pytest.raises(ValueError, match="flip_idx"):
+        flip(with_keypoints(), horizontal=True)
+
+
+def test_flips_hand_the_pairs_on() -> None:
+    config = dataclasses.replace(NOTHING, fliplr=1.0)
+    mirrored = random_flips(with_keypoints(), np.random.default_rng(0), config, (0, 2, 1)).keypoints
+    np.testing.assert_array_equal(mirrored, flip(with_keypoints(), horizontal=True, flip_idx=(0, 2, 1)).keypoints)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "flag"),
+    [(0, 0, 2), (100, 80, 2), (50, 40, 1), (-0.1, 40, 0), (50, -0.1, 0), (100.1, 40, 0), (50, 80.1, 0), (np.inf, 3, 0)],
+)
+def test_keypoints_outside_are_hidden(x: float, y: float, flag: int) -> None:
+    keypoints = np.array([[[x, y, flag or 2]]], np.float32)
+    hidden = hide_outside(keypoints, (80, 100))
+    assert hidden[0, 0, 2] == flag
+    np.testing.assert_array_equal(hidden[..., :2], keypoints[..., :2])
+    assert keypoints[0, 0, 2] > 0
+
+
+def test_keypoints_of_dropped_objects_are_dropped() -> None:
+    moved = transform(with_keypoints(), np.array([[1, 0, 32], [0, 1, 0], [0, 0, 1]], np.float32), 1.0, (30, 40))
+    assert moved.boxes.tolist() == [[33, 15, 40, 25]]
+    np.testing.assert_array_equal(moved.keypoints, [[[37, 20.5, 2], [32, 0, 0], [35, 19, 2]]])
+
+
+def test_colours_change_no_keypoint() -> None:
+    sample = with_keypoints()
+    assert random_hsv(sample, np.random.default_rng(0), AugmentConfig()).keypoints is sample.keypoints
 
 
 @pytest.mark.parametrize(("flipud", "fliplr"), [(0, 0), (0, 1), (1, 0), (1, 1)])

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from yolov12.data.coco_checks import outline
-from yolov12.data.coco_format import leaves_folder
+from yolov12.data.coco_file import leaves_folder
+from yolov12.data.coco_objects import largest_polygon
 from yolov12.data.dataset import load_index
 from yolov12.errors import DataError
 
@@ -256,9 +256,9 @@ def test_leaves_folder(name: str, leaves: bool) -> None:
         ({"size": [20, 30], "counts": "T3d?"}, None),
     ],
 )
-def test_outline(segmentation: object, points: list[list[float]] | None) -> None:
-    polygon, problem = outline(segmentation, (20, 30))
-    assert problem == ""
+def test_detection_takes_the_largest_polygon(segmentation: object, points: list[list[float]] | None) -> None:
+    polygon = largest_polygon(segmentation, (20, 30))
+    assert not isinstance(polygon, str)
     assert (None if polygon is None else polygon.tolist()) == points
 
 

@@ -110,7 +110,7 @@ def test_bom_is_accepted(tmp_path: Path) -> None:
         ("names: [a]\ntest: ['x', 5]", 4, r"test\[1\]: of type int"),
         ("names: [a]\ntest: ''", 4, "test: empty"),
         ("names: [a]\npath: {a: b}", 4, "path: of type mapping"),
-        ("names: [a]\nformat: yolov5", 4, "format: 'yolov5' is not one of yolo, voc, coco"),
+        ("names: [a]\nformat: yolov5", 4, "format: 'yolov5' is not one of yolo, voc, coco, dota, folders"),
         ("names: [a]\nlr: 0.1", 4, "lr: unknown key. Known: path, train"),
         ("names: [a]\ntset: x", 4, "tset: unknown key. Did you mean 'test'?"),
     ],

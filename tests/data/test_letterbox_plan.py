@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from yolov12.data.letterbox import PAD_VALUE, PREPROCESS, Letterbox, canvas_sides, contract
+from yolov12.data.letterbox import PAD_VALUE, Letterbox, canvas_sides
 
 SIDES = st.integers(1, 5000)
 SHAPES = st.tuples(SIDES, SIDES)
@@ -108,7 +106,3 @@ def test_wrong_use(call: object, message: str) -> None:
     assert callable(call)
     with pytest.raises(ValueError, match=message):
         call()
-
-
-def test_contract_is_json() -> None:
-    assert json.loads(json.dumps(contract())) == dict(PREPROCESS)

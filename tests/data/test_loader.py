@@ -22,7 +22,7 @@ from yolov12.config.run import TrainConfig
 from yolov12.data import loader as loader_module
 from yolov12.data.image_io import read_image
 from yolov12.data.index import ImageIndex
-from yolov12.data.loader import TrainLoader, TrainSet
+from yolov12.data.loader import TrainLoader, TrainSet, mirrors
 from yolov12.data.sample import Batch
 from yolov12.errors import DataError, TrainingError
 
@@ -56,8 +56,29 @@ def index(tmp_path: Path) -> ImageIndex:
     return write_images(tmp_path, 11)
 
 
-def batches(index: ImageIndex, config: TrainConfig, epoch: int = 0, start_step: int = 0) -> list[Batch]:
-    with TrainLoader(index, config) as loader:
+def labelled(index: ImageIndex, flip_idx: tuple[int, ...] | None = (1, 0)) -> ImageIndex:
+    """The same pictures, each object with a diamond for an outline and two keypoints, at its left and right corner."""
+    x1, y1, x2, y2 = index.boxes.T
+    x, y = (x1 + x2) / 2, (y1 + y2) / 2
+    diamonds = np.stack([x, y1, x2, y, x, y2, x1, y], axis=1).reshape(-1, 2).astype(np.float32)
+    two = np.full(len(x), 2.0)
+    keypoints = np.stack([x1, y, two, x2, y, two], axis=1).reshape(-1, 2, 3).astype(np.float32)
+    objects = np.arange(len(x) + 1)
+    return dataclasses.replace(
+        index,
+        polygon_offsets=objects,
+        ring_offsets=4 * objects,
+        polygon_points=diamonds,
+        keypoints=keypoints,
+        keypoint_shape=(2, 3),
+        flip_idx=flip_idx,
+    )
+
+
+def batches(
+    index: ImageIndex, config: TrainConfig, epoch: int = 0, start_step: int = 0, task: str = "detect"
+) -> list[Batch]:
+    with TrainLoader(index, config, task=task) as loader:
         return list(loader.epoch(epoch, start_step))
 
 
@@ -65,7 +86,9 @@ def assert_equal(first: list[Batch], second: list[Batch]) -> None:
     assert len(first) == len(second)
     for one, other in zip(first, second, strict=True):
         tensors = (one.images, *one.targets, one.indices), (other.images, *other.targets, other.indices)
-        assert all(torch.equal(a, b) for a, b in zip(*tensors, strict=True))
+        for a, b in zip(*tensors, strict=True):
+            assert (a is None) == (b is None)
+            assert a is None or torch.equal(a, b)
 
 
 @pytest.mark.parametrize("workers", WORKERS)
@@ -73,6 +96,126 @@ def assert_equal(first: list[Batch], second: list[Batch]) -> None:
 def test_batches_do_not_depend_on_workers_or_cache(index: ImageIndex, workers: int, cache: bool) -> None:
     expected = batches(index, CONFIG, epoch=3)
     assert_equal(batches(index, dataclasses.replace(CONFIG, workers=workers, cache=cache), epoch=3), expected)
+
+
+@pytest.mark.parametrize("task", ["segment", "pose", "obb", "classify"])
+def test_batches_of_every_task_do_not_depend_on_workers(index: ImageIndex, task: str) -> None:
+    index = labelled(index)
+    if task == "classify":
+        index = dataclasses.replace(index, offsets=np.arange(12), labels=np.arange(11) % 3, crowd=np.zeros(11, bool))
+        index = dataclasses.replace(index, boxes=np.zeros((11, 4)), polygon_offsets=np.zeros(12, np.int64))
+    config = dataclasses.replace(CONFIG, copy_paste=1.0)
+    expected = batches(index, config, 3, task=task)
+    assert_equal(batches(index, dataclasses.replace(config, workers=2), 3, task=task), expected)
+    assert_equal(batches(index, dataclasses.replace(config, workers=1, cache=False), 3, task=task), expected)
+    assert_equal(batches(index, dataclasses.replace(config, workers=2), 3, 1, task=task), expected[1:])
+    for batch in expected:
+        targets, count = batch.targets, len(batch.images)
+        rows = len(targets.labels)
+        shapes = {name: tuple(value.shape) for name, value in targets._asdict().items() if value is not None}
+        common = {"image_index": (rows,), "labels": (rows,), "boxes_input": (rows, 4)}
+        special: dict[str, dict[str, tuple[int, ...]]] = {
+            "segment": {"masks": (count, 16, 16)},
+            "pose": {"keypoints_input": (rows, 2, 3)},
+            "obb": {"rotated_input": (rows, 5)},
+            "classify": {},
+        }
+        assert shapes == {**common, **special[task]}
+        assert batch.to("cpu").targets.labels is not None
+        if task == "classify":
+            assert targets.image_index.tolist() == list(range(count))
+            assert targets.labels.tolist() == (batch.indices % 3).tolist()
+    if task == "segment":
+        assert any(batch.targets.masks.any() for batch in expected if batch.targets.masks is not None)
+
+
+def test_masks_number_the_objects_of_their_image(index: ImageIndex) -> None:
+    for batch in batches(labelled(index), PLAIN, task="segment"):
+        masks, targets = batch.targets.masks, batch.targets
+        assert masks is not None
+        assert masks.dtype == torch.int16
+        for image, mask in enumerate(masks):
+            mine = targets.boxes_input[targets.image_index == image]
+            assert mask.max() <= len(mine)
+            for number, (x1, y1, x2, y2) in enumerate(mine.tolist(), 1):
+                rows, columns = torch.nonzero(mask == number, as_tuple=True)
+                if len(rows):  # else a later object of the same picture hides it
+                    assert x1 / 4 - 1 <= columns.min() <= columns.max() <= x2 / 4 + 1
+                    assert y1 / 4 - 1 <= rows.min() <= rows.max() <= y2 / 4 + 1
+
+
+def test_keypoints_of_plain_samples(index: ImageIndex) -> None:
+    for batch in batches(labelled(index), PLAIN, task="pose"):
+        targets = batch.targets
+        assert targets.keypoints_input is not None
+        x1, y1, x2, y2 = targets.boxes_input.unbind(1)
+        expected = torch.stack([x1, (y1 + y2) / 2, x2, (y1 + y2) / 2], dim=1).reshape(-1, 2, 2)
+        torch.testing.assert_close(targets.keypoints_input[..., :2], expected, atol=0.01, rtol=0)
+        assert (targets.keypoints_input[..., 2] == 2).all()
+
+
+def test_rotated_boxes_of_plain_samples(tmp_path: Path) -> None:
+    path, corners = tmp_path / "square.png", cv2.boxPoints(((20, 30), (16, 8), 30))
+    cv2.imwrite(str(path), np.zeros((128, 128, 3), np.uint8))
+    index = labelled(make_index([[(0, 0, 30, 40, 1)]], sizes=[(128, 128)], paths=[path]))
+    (batch,) = batches(dataclasses.replace(index, polygon_points=corners), PLAIN, task="obb")
+    expected = torch.tensor([[10, 15, 8, 4, np.pi / 6]], dtype=torch.float32)
+    assert batch.targets.rotated_input is not None
+    torch.testing.assert_close(batch.targets.rotated_input, expected, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("task", ["detect", "segment", "obb"])
+def test_keypoints_stay_behind_where_nobody_learns_them(index: ImageIndex, task: str) -> None:
+    config = dataclasses.replace(PLAIN, fliplr=1.0)
+    assert TrainSet(labelled(index), config, task).plain(2).keypoints is None
+    assert mirrors(labelled(index, None), task)
+    mirrored = TrainSet(labelled(index, None), config, task).sample(0, 2).image
+    np.testing.assert_array_equal(mirrored, TrainSet(index, PLAIN).sample(0, 2).image[:, ::-1])
+
+
+def test_pose_is_mirrored_only_where_pairs_are_known(index: ImageIndex) -> None:
+    config = dataclasses.replace(PLAIN, fliplr=1.0, copy_paste=1.0, flipud=1.0)
+    paired, unpaired = (TrainSet(labelled(index, pairs), config, "pose") for pairs in ((1, 0), None))
+    assert mirrors(paired.index, "pose")
+    assert not mirrors(unpaired.index, "pose")
+    upright = TrainSet(labelled(index), PLAIN, "pose").sample(0, 2)
+    np.testing.assert_array_equal(unpaired.sample(0, 2).image, upright.image[::-1])
+    mirrored = paired.sample(0, 2)
+    assert mirrored.keypoints is not None
+    assert upright.keypoints is not None
+    assert (mirrored.keypoints[:, 0, 0] < mirrored.keypoints[:, 1, 0]).all()  # the left one is still on the left
+    expected = (64 - upright.keypoints[:, ::-1, 0], 64 - upright.keypoints[:, ::-1, 1])
+    np.testing.assert_allclose(mirrored.keypoints[..., 0], expected[0], atol=1e-3)
+    np.testing.assert_allclose(mirrored.keypoints[..., 1], expected[1], atol=1e-3)
+
+
+def test_pose_needs_keypoints(index: ImageIndex) -> None:
+    with pytest.raises(DataError, match="keypoints"):
+        TrainLoader(index, CONFIG, task="pose")
+
+
+def test_labels_beyond_the_picture_are_cut_there(tmp_path: Path) -> None:
+    index = labelled(write_images(tmp_path, 2))
+    outside = np.array([[-20, 15], [120, 15], [120, 30], [-20, 30]], np.float32)
+    keypoints = np.array([[[-3, 20, 2], [20, 20, 2]]], np.float32)
+    index = dataclasses.replace(index, polygon_points=outside, keypoints=keypoints)
+    dataset = TrainSet(index, PLAIN, "pose")
+    sample, gain = dataset.plain(1), dataset.gains[1]
+    assert sample.polygons is not None
+    assert sample.keypoints is not None
+    np.testing.assert_allclose(sample.polygons[0].min(axis=0), (0, 15 * gain[1]), rtol=1e-5)
+    np.testing.assert_allclose(sample.polygons[0].max(axis=0), (sample.image.shape[1], 30 * gain[1]), rtol=1e-5)
+    assert sample.keypoints[0, :, 2].tolist() == [0, 2]
+    assert index.keypoints is not None
+    np.testing.assert_array_equal(index.keypoints, keypoints)
+
+
+def test_crops_for_classification_come_from_larger_images(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    cv2.imwrite(str(path), np.zeros((300, 400, 3), np.uint8))
+    index = make_index([[(0, 0, 400, 300, 1)]], sizes=[(300, 400)], paths=[path])
+    assert TrainSet(index, PLAIN, "classify").plain(0).image.shape == (96, 128, 3)
+    assert TrainSet(index, PLAIN).plain(0).image.shape == (48, 64, 3)
 
 
 @pytest.mark.parametrize("workers", WORKERS)

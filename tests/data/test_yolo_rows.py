@@ -88,6 +88,42 @@ def test_every_problem_is_listed() -> None:
     assert [problem.split(":")[0] for problem in problems] == ["1", "3", "4"]
 
 
+@pytest.mark.parametrize(
+    ("task", "shape", "text", "row"),
+    [
+        ("segment", None, b"1 0 0 1 0 1 1", Row(1, (0, 0, 1, 0, 1, 1))),
+        ("segment", None, b"0 0 0 1 0 1 1 0 1", Row(0, (0, 0, 1, 0, 1, 1, 0, 1))),
+        ("obb", None, b"0 0 0 1 0 1 1 0 1", Row(0, (0, 0, 1, 0, 1, 1, 0, 1))),
+        ("pose", (1, 3), b"0 .5 .5 .2 .2 .3 .4 2", Row(0, (0.5, 0.5, 0.2, 0.2), (0.3, 0.4, 2))),
+        ("pose", (1, 3), b"0 .5 .5 .2 .2 .3 .4 1.000000", Row(0, (0.5, 0.5, 0.2, 0.2), (0.3, 0.4, 1))),
+        ("pose", (1, 3), b"0 .5 .5 .2 .2 0 0 2", Row(0, (0.5, 0.5, 0.2, 0.2), (0, 0, 2))),
+        ("pose", (1, 3), b"0 .5 .5 .2 .2 .3 .4 0", Row(0, (0.5, 0.5, 0.2, 0.2), (0, 0, 0))),
+        ("pose", (1, 3), b"0 .5 .5 .2 .2 7 -8 0.0", Row(0, (0.5, 0.5, 0.2, 0.2), (0, 0, 0))),
+        ("pose", (1, 3), b"0 .5 .5 .2 .2 1.000001 -0.000001 1", Row(0, (0.5, 0.5, 0.2, 0.2), (1, 0, 1))),
+        ("pose", (2, 2), b"0 .5 .5 .2 .2 .3 .4 0 0", Row(0, (0.5, 0.5, 0.2, 0.2), (0.3, 0.4, 2, 0, 0, 0))),
+        ("pose", (2, 2), b"0 .5 .5 .2 .2 0 1 0.0 -0", Row(0, (0.5, 0.5, 0.2, 0.2), (0, 1, 2, 0, 0, 0))),
+        # a pose data set that is used for detection: the box counts, not the extent of six "points"
+        ("detect", (4, 2), b"0 .5 .5 .2 .2 .1 .1 .9 .1 .9 .9 .1 .9", Row(0, (0.5, 0.5, 0.2, 0.2))),
+        ("detect", (4, 2), b"0 .5 .5 .2 .2", Row(0, (0.5, 0.5, 0.2, 0.2))),
+    ],
+)
+def test_good_rows_of_a_task(task: str, shape: tuple[int, int] | None, text: bytes, row: Row) -> None:
+    assert parse_rows(text, NAMES, task, shape) == ([row], [])
+
+
+def test_rows_know_their_line_but_are_equal_anywhere() -> None:
+    rows, _ = parse_rows(b"\n0 .5 .5 .4 .4\n\n0 0.5 0.5 0.4 0.4", NAMES)
+    assert [row.line for row in rows] == [2, 4]
+    assert len(set(rows)) == 1
+
+
+def test_written_without_a_class_or_keypoints_there_is_no_row() -> None:
+    """The fast way for plain rows must not be taken for rows of another kind."""
+    for task, shape, columns in (("segment", None, 5), ("obb", None, 7), ("pose", (1, 3), 5), ("pose", (2, 2), 7)):
+        rows, problems = parse_rows(b" ".join([b"0"] * columns), NAMES, task, shape)
+        assert (rows, len(problems)) == ([], 1)
+
+
 unit = st.floats(0, 1)
 
 
@@ -102,21 +138,48 @@ def test_written_rows_are_read_back_exactly(rows: list[tuple[int, list]]) -> Non
     assert good == [Row(label, tuple(values)) for label, values in flat]
 
 
-@given(st.binary(max_size=200))
-@example(b"0 " + b"9" * 5000 + b" 0 0 0")
-@settings(max_examples=200, deadline=None)
-def test_any_bytes_give_valid_rows_or_named_problems(text: bytes) -> None:
-    rows, problems = parse_rows(text, NAMES)
+TASKS = ("detect", "segment", "pose", "obb")
+SHAPES = (None, (1, 2), (2, 3), (4, 2))
+field = st.sampled_from([b"0", b"1", b"2", b"0.5", b"1.5", b"nan", b"-0.1", b"1e400", b"x", b"1_0", b"0.", b".5", b"#"])
+text_of_fields = st.lists(st.lists(field, max_size=12).map(b" ".join), max_size=4).map(b"\n".join)
+
+
+@given(st.one_of(st.binary(max_size=200), text_of_fields), st.sampled_from(TASKS), st.sampled_from(SHAPES))
+@example(b"0 " + b"9" * 5000 + b" 0 0 0", "detect", None)
+@example(b"0 0.5 0.5 0.5 0.5 1e999 0 0", "pose", (1, 3))
+@settings(max_examples=400, deadline=None)
+def test_any_bytes_give_valid_rows_or_named_problems(text: bytes, task: str, shape: tuple[int, int] | None) -> None:
+    rows, problems = parse_rows(text, NAMES, task, shape)
     for row in rows:
         assert 0 <= row.label < len(NAMES)
         assert all(math.isfinite(value) and 0 <= value <= 1 for value in row.values)
+        points = [row.keypoints[i : i + 3] for i in range(0, len(row.keypoints), 3)]
+        assert all(0 <= x <= 1 and 0 <= y <= 1 and flag in (0, 1, 2) for x, y, flag in points)
+        assert all((x, y) == (0, 0) for x, y, flag in points if flag == 0)
+        assert len(points) == (shape[0] if task == "pose" and shape else 0)
+        expected = {"pose": (4,), "obb": (8,), "segment": range(6, 99, 2), "detect": (4, *range(6, 99, 2))}
+        assert len(row.values) in expected[task]
+    lines = [line for line in text.removeprefix(b"\xef\xbb\xbf").splitlines() if line.split()]
+    assert len(rows) + len(problems) == len(lines) or b"UTF-16" in problems[0].encode()
     for problem in problems:
-        line, field, reason = problem.split(": ", 2)
+        line, name, reason = problem.split(": ", 2)
         assert int(line) >= 1
-        assert field
+        assert name
         assert reason
         assert problem.isprintable()
         assert len(problem) < 400
+
+
+keypoint = st.tuples(unit, unit, st.sampled_from([0, 1, 2]))
+
+
+@given(st.integers(0, 1), st.lists(unit, min_size=4, max_size=4), st.lists(keypoint, min_size=1, max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_written_keypoints_are_read_back_exactly(label: int, box: list[float], points: list[tuple]) -> None:
+    text = " ".join(map(repr, [label, *box, *(value for point in points for value in point)]))
+    expected = [value for x, y, flag in points for value in ((x, y, flag) if flag else (0, 0, 0))]
+    good = ([Row(label, tuple(box), tuple(expected))], [])
+    assert parse_rows(text.encode(), NAMES, "pose", (len(points), 3)) == good
 
 
 @given(

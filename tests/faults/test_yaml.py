@@ -63,10 +63,10 @@ def test_accepted(files: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused(files: Path, name: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(DataError) as caught:
         load_index(files / f"{name}.yaml", "val")
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     assert f"{name}.yaml{REFUSED[name]}" in str(caught.value)
     assert all(line.isprintable() for line in str(caught.value).splitlines())
     assert not list(files.parent.parent.rglob("PWNED_*"))

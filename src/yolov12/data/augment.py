@@ -7,6 +7,7 @@ randomness comes from the generator that is handed in, and pictures are never ch
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -16,13 +17,13 @@ import numpy.typing as npt
 
 from yolov12.config.run import AugmentConfig
 from yolov12.data.letterbox import PAD_VALUE, Letterbox
+from yolov12.data.outlines import cut_outlines, move_outlines
 from yolov12.data.sample import Sample
 
 MIN_SIDE: Final = 2.0  # an object that is thinner than this after the warp is dropped (pixels)
 MAX_ASPECT: Final = 100.0
 MIN_VISIBLE: Final = 0.1  # part of the zoomed area that must stay in the picture
 MIN_VISIBLE_OUTLINED: Final = 0.01  # the same for objects with a polygon, whose new box is tight
-POLYGON_POINTS: Final = 1000  # points of a polygon once it has to be cut at an edge
 
 
 class AffineDraws(NamedTuple):
@@ -109,12 +110,15 @@ def _used_part(
 def letterboxed(sample: Sample, size: int) -> Sample:
     """The sample on a square grey canvas of `size` pixels, enlarged or shrunk to fit."""
     plan = Letterbox.fit((sample.image.shape[0], sample.image.shape[1]), size, rect=False)
-    polygons = sample.polygons
+    gain, offset = np.array(plan.gain[::-1]), np.array([plan.left, plan.top])
+    polygons, keypoints = sample.polygons, sample.keypoints
     if polygons is not None:
-        gain = np.array(plan.gain[::-1])
-        polygons = [(points * gain + (plan.left, plan.top)).astype(np.float32) for points in polygons]
+        polygons = move_outlines(polygons, lambda points: points * gain + offset)
+    if keypoints is not None:
+        keypoints = keypoints.copy()
+        keypoints[..., :2] = keypoints[..., :2] * gain + offset
     boxes = plan.to_input(sample.boxes).astype(np.float32)
-    return Sample(plan.apply(sample.image), boxes, sample.labels, polygons)
+    return Sample(plan.apply(sample.image), boxes, sample.labels, polygons, keypoints)
 
 
 def random_affine(sample: Sample, rng: np.random.Generator, config: AugmentConfig, size: int) -> Sample:
@@ -129,20 +133,20 @@ def transform(sample: Sample, matrix: npt.NDArray[np.float32], zoom: float, size
     image = warp(sample.image, matrix, size)
     boxes = clip_boxes(_map_boxes(sample.boxes, matrix), size)
     least_visible = np.full(len(boxes), MIN_VISIBLE)
-    polygons: list[npt.NDArray[np.float32]] | None = None
-    if sample.polygons is not None:
-        polygons = []
-        for row, polygon in enumerate(sample.polygons):
-            points = cut_points(map_points(polygon, matrix), size)
-            if len(points):
-                boxes[row] = visible_extent(points, size)
-                least_visible[row] = MIN_VISIBLE_OUTLINED
-            # A polygon that goes on ends at the edges of its box.
-            polygons.append(np.clip(points, boxes[row, :2], boxes[row, 2:]).astype(np.float32))
+    polygons = sample.polygons
+    if polygons is not None:
+        outlined = np.array([len(points) > 0 for points in polygons], np.bool_)
+        polygons, around = cut_outlines(move_outlines(polygons, lambda points: map_points(points, matrix)), size)
+        boxes[outlined], least_visible[outlined] = around[outlined], MIN_VISIBLE_OUTLINED
     keep = _survives(sample.boxes, boxes, zoom, least_visible)
     if polygons is not None:
         polygons = [polygons[row] for row in np.flatnonzero(keep)]
-    return Sample(image, boxes[keep].astype(np.float32), sample.labels[keep], polygons)
+    keypoints = sample.keypoints
+    if keypoints is not None:
+        keypoints = keypoints[keep]
+        keypoints[..., :2] = map_points(keypoints[..., :2], matrix)
+        keypoints = hide_outside(keypoints, size)
+    return Sample(image, boxes[keep].astype(np.float32), sample.labels[keep], polygons, keypoints)
 
 
 def _map_boxes(boxes: npt.NDArray[Any], matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
@@ -168,36 +172,12 @@ def _survives(
     return keep
 
 
-def cut_points(points: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[np.float64]:
-    """The polygon (K, 2) with many points where it leaves the picture, so that cutting it there keeps its outline.
-
-    One that lies wholly inside is returned as it is: more points would not change what they enclose.
-    """
-    if not len(points) or (points.min() >= 0 and points[:, 0].max() <= size[1] and points[:, 1].max() <= size[0]):
-        return points
-    if len(points) >= POLYGON_POINTS:
-        return points
-    closed = np.concatenate([points, points[:1]]).astype(np.float64)
-    at = np.linspace(0, len(points), POLYGON_POINTS)
-    corner = np.arange(len(closed))
-    return np.stack([np.interp(at, corner, closed[:, 0]), np.interp(at, corner, closed[:, 1])], axis=1)
-
-
-def visible_extent(points: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[np.float64]:
-    """The box (4,) around those points (K, 2) of a polygon that lie in the picture; zeros where none does.
-
-    A polygon that leaves the picture on three or four sides is cut at them first: it may cover the picture without
-    having a single point in it.
-    """
-    height, width = size
-    x, y = points[:, 0], points[:, 1]
-    if int(x.min() < 0) + int(y.min() < 0) + int(x.max() > width) + int(y.max() > height) >= 3:
-        x, y = np.clip(x, 0, width), np.clip(y, 0, height)
-    inside = (x >= 0) & (y >= 0) & (x <= width) & (y <= height)
-    if not inside.any():
-        return np.zeros(4)
-    x, y = x[inside], y[inside]
-    return np.array([x.min(), y.min(), x.max(), y.max()], np.float64)
+def hide_outside(keypoints: npt.NDArray[np.float32], size: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Keypoints (N, K, 3) with the flag 0 where they lie outside a picture of `size` (height, width)."""
+    x, y = keypoints[..., 0], keypoints[..., 1]
+    hidden = keypoints.copy()
+    hidden[(x < 0) | (y < 0) | (x > size[1]) | (y > size[0]), 2] = 0
+    return hidden
 
 
 def random_hsv(sample: Sample, rng: np.random.Generator, config: AugmentConfig) -> Sample:
@@ -206,7 +186,7 @@ def random_hsv(sample: Sample, rng: np.random.Generator, config: AugmentConfig) 
     if not ranges.any():
         return sample  # there and back through 8-bit HSV would lose colours for nothing
     gains = 1 + rng.uniform(-1, 1, 3) * ranges
-    return Sample(scale_hsv(sample.image, gains.tolist()), sample.boxes, sample.labels, sample.polygons)
+    return dataclasses.replace(sample, image=scale_hsv(sample.image, gains.tolist()))
 
 
 def scale_hsv(image: npt.NDArray[np.uint8], gains: Sequence[float]) -> npt.NDArray[np.uint8]:
@@ -219,23 +199,34 @@ def scale_hsv(image: npt.NDArray[np.uint8], gains: Sequence[float]) -> npt.NDArr
     return cv2.cvtColor(cv2.merge(changed), cv2.COLOR_HSV2BGR).astype(np.uint8, copy=False)
 
 
-def random_flips(sample: Sample, rng: np.random.Generator, config: AugmentConfig) -> Sample:
+def random_flips(
+    sample: Sample, rng: np.random.Generator, config: AugmentConfig, flip_idx: Sequence[int] | None = None
+) -> Sample:
     """Upside down with probability `flipud`, mirrored with probability `fliplr`."""
     vertical, horizontal = (rng.random(2) < (config.flipud, config.fliplr)).tolist()
     if vertical:
         sample = flip(sample, horizontal=False)
-    return flip(sample, horizontal=True) if horizontal else sample
+    return flip(sample, horizontal=True, flip_idx=flip_idx) if horizontal else sample
 
 
-def flip(sample: Sample, *, horizontal: bool) -> Sample:
-    """The sample mirrored left-right, or upside down."""
+def flip(sample: Sample, *, horizontal: bool, flip_idx: Sequence[int] | None = None) -> Sample:
+    """The sample mirrored left-right, or upside down.
+
+    `flip_idx` (K,) says which keypoint each one becomes in a mirrored picture: a left eye becomes a right one.
+    Upside down it stays a left one.
+    """
     axis, length = (0, sample.image.shape[1]) if horizontal else (1, sample.image.shape[0])
     boxes = sample.boxes.copy()
     boxes[:, axis], boxes[:, axis + 2] = length - sample.boxes[:, axis + 2], length - sample.boxes[:, axis]
-    polygons = sample.polygons
+    sign = np.array([-1, 1] if horizontal else [1, -1], np.float32)
+    offset = np.array([length, 0] if horizontal else [0, length], np.float32)
+    polygons, keypoints = sample.polygons, sample.keypoints
     if polygons is not None:
-        polygons = [points.copy() for points in polygons]
-        for points in polygons:
-            points[:, axis] = length - points[:, axis]
-    image = cv2.flip(sample.image, 1 if horizontal else 0)
-    return Sample(image.astype(np.uint8, copy=False), boxes, sample.labels, polygons)
+        polygons = move_outlines(polygons, lambda points: points * sign + offset)
+    if keypoints is not None:
+        if horizontal and flip_idx is None:
+            raise ValueError("keypoints can only be mirrored left-right with flip_idx, which says how they pair")
+        keypoints = keypoints[:, list(flip_idx)] if horizontal and flip_idx is not None else keypoints.copy()
+        keypoints[..., :2] = keypoints[..., :2] * sign + offset
+    image = cv2.flip(sample.image, 1 if horizontal else 0).astype(np.uint8, copy=False)
+    return Sample(image, boxes, sample.labels, polygons, keypoints)

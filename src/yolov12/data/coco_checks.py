@@ -7,15 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from yolov12.data.index import Float32
+from yolov12.data.index import Float64
 from yolov12.errors import printable
 
 Record = dict[str, Any]
 
+LARGEST = 1e12
+"""No pixel has such a number."""
+
 
 def is_number(value: object) -> bool:
     """A finite int or float of a size that images have (bool is no number here)."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= 1e12  # NaN fails, too
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LARGEST  # NaN fails, too
 
 
 def is_int(value: object) -> bool:
@@ -47,32 +50,30 @@ def box_problem(box: object) -> str:
     return f"negative size ({shown(box)})" if box[2] < 0 or box[3] < 0 else ""
 
 
-def outline(segmentation: object, size: tuple[int, int]) -> tuple[Float32 | None, str]:
-    """The largest polygon (K, 2) in pixels, or the problem with a mask; a run-length mask has no polygon."""
-    if segmentation is None or segmentation == []:
-        return None, ""
-    if isinstance(segmentation, dict):
-        return None, _mask_problem(segmentation, size)
-    if not isinstance(segmentation, list):
-        return None, f"{shown(segmentation)} is neither polygons nor a mask"
-    polygons = []
+def polygons(segmentation: list[Any]) -> list[Float64] | str:
+    """The polygons (P, 2; pixels) that have three points or more, or the problem."""
+    parts: list[Float64] = []
     for part in segmentation:
-        if not isinstance(part, list) or len(part) % 2 or not all(is_number(value) for value in part):
-            return None, "a polygon is not a list of pairs of finite numbers"
-        if len(part) >= 6:
-            polygons.append(np.array(part, np.float32).reshape(-1, 2))
-    height, width = size
-    largest = max(polygons, key=_polygon_area, default=None)
-    return None if largest is None else np.clip(largest, 0, (width, height)).astype(np.float32), ""
+        points = _points(part)
+        if points is None:
+            return "a polygon is not a list of pairs of finite numbers"
+        if len(points) >= 3:
+            parts.append(points)
+    return parts
 
 
-def _polygon_area(points: Float32) -> float:
-    """Shoelace formula over (K, 2)."""
-    x, y = points.T.astype(np.float64)
-    return abs(float(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1)))) / 2
+def _points(values: object) -> Float64 | None:
+    """Pairs of numbers (P, 2); None for anything else. The numbers are those of `is_number`, but looked at at once."""
+    if not isinstance(values, list) or len(values) % 2 or not set(map(type, values)) <= {int, float}:
+        return None
+    try:
+        points = np.array(values, np.float64).reshape(-1, 2)
+    except OverflowError:  # an int of hundreds of digits
+        return None
+    return points if (np.abs(points) <= LARGEST).all() else None
 
 
-def _mask_problem(mask: Record, size: tuple[int, int]) -> str:
+def mask_problem(mask: Record, size: tuple[int, int]) -> str:
     """What is wrong with a run-length mask; it is checked without being drawn."""
     if mask.get("size") != list(size):
         return f"size: {shown(mask.get('size'))} is not that of the image, {list(size)}"
@@ -103,3 +104,25 @@ def _unpack_counts(text: str) -> list[int] | None:
         counts.append(value + counts[-2] if len(counts) > 2 else value)
         value = shift = 0
     return counts if not shift else None
+
+
+def keypoints_problem(values: object, count: int, size: tuple[int, int], tolerance: float) -> str:
+    """Why a value is no list of x, y, flag for `count` keypoints of an image of `size`, or an empty string."""
+    if not isinstance(values, list):
+        what = "missing" if values is None else f"{shown(values)} is not a list"
+        return f"{what}; pose needs x, y and flag of {count} keypoints"
+    if len(values) != 3 * count:
+        return f"{len(values)} numbers; expected x, y and flag of {count} keypoints"
+    height, width = size
+    for i, value in enumerate(values):
+        name = f"{'xyv'[i % 3]}{i // 3 + 1}"
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"{name}: not finite"
+        if not is_number(value):
+            return f"{name}: {shown(value)} is not a number"
+        if i % 3 == 2 and value not in (0, 1, 2):
+            return f"{name}: {shown(value)} is not a flag: 0 not labelled, 1 hidden, 2 visible"
+        limit = (width, height, 0)[i % 3]
+        if i % 3 < 2 and values[i - i % 3 + 2] != 0 and not -tolerance <= value <= limit + tolerance:
+            return f"{name}: {shown(value)} is outside of the image, {width}x{height}"
+    return ""

@@ -1,41 +1,53 @@
 """COCO JSON, read as it is: categories in the order of their ids, areas kept, crowds marked, sizes from the files.
 
-Image names are relative to one folder and may not leave it. Everything that the file says is checked before it is
-used: ids, references, boxes, run lengths of masks.
+Everything that the file says is checked before it is used: ids, references, boxes, run lengths of masks, keypoints.
+`coco_file` reads the file, `coco_objects` what an annotation says beyond its box. There are no rotated boxes in COCO.
+
+For `pose` the names of a category's `keypoints` say how many there are, and which of them change sides in a mirrored
+picture (`left_eye`, `right_eye`); `kpt_shape` and `flip_idx` of the data YAML go first.
 """
 
 from __future__ import annotations
 
-import json
-import os
-from collections import Counter
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
-from yolov12.data.coco_checks import Record, box_problem, is_id, is_int, is_number, outline, shown
+import numpy as np
+
+from yolov12.data.coco_checks import Record, box_problem, is_id, is_int, is_number, shown
+from yolov12.data.coco_file import (
+    categories,
+    class_numbers,
+    group_annotations,
+    image_folder,
+    image_records,
+    keypoint_names,
+    read_coco,
+)
+from yolov12.data.coco_objects import Shape, read_shape
 from yolov12.data.data_config import DataConfig
-from yolov12.data.files import read_regular_file, reason
-from yolov12.data.index import DataReport, Objects
+from yolov12.data.index import DataReport
+from yolov12.data.keypoint_layout import EXAMPLE, KeypointLayout
+from yolov12.data.objects import Objects
 from yolov12.data.pixel_boxes import add_pixel_box
 from yolov12.errors import DataError, printable
-
-MAX_BYTES = 4 << 30
-LISTS = ("images", "annotations", "categories")
 
 
 class CocoLabels:
     """The images of one split and their annotations."""
 
-    def __init__(self, config: DataConfig, split: str, report: DataReport) -> None:
+    def __init__(self, config: DataConfig, split: str, task: str, report: DataReport) -> None:
         self.images: list[Path] = []
         self.image_ids: list[int] = []
         self.label_files: list[Path | None] = []
-        self.names = config.names or _names_of_first_split(config)
+        self.names = config.names or _names_of_first_split(config, split)
+        self.task = task
+        self.layout: KeypointLayout | None = None
         self._records: list[Record] = []
         self._annotations: list[list[Record]] = []
         self._sources: list[str] = []
         self._classes: list[dict[Any, int]] = []
-        self.size_differs = 0
+        self.size_differs = self.count_differs = 0
         for source in config.sources(split):
             self._add_file(source, config, split, report)
         # Ids that are no numbers, or that two files share, are replaced by 1, 2, ...
@@ -46,13 +58,20 @@ class CocoLabels:
     def _add_file(self, source: Path, config: DataConfig, split: str, report: DataReport) -> None:
         content = read_coco(source)
         where = printable(source)
-        categories = _categories(content["categories"], where)
-        classes = _class_numbers(categories, self.names, where)
-        records, left_out = _image_records(content["images"], where, report)
+        named = categories(content["categories"], where)
+        self.names = self.names or tuple(named.values())
+        classes = class_numbers(named, self.names, where)
+        if self.task == "pose":
+            layout = _layout(content["categories"], config, where)
+            if self.layout is not None and layout.shape != self.layout.shape:
+                counts = f"{layout.shape[0]} keypoints, but the files before have {self.layout.shape[0]}"
+                raise DataError(f"{where}: categories: keypoints: {counts}")
+            self.layout = layout
+        records, left_out = image_records(content["images"], where, report)
         if not records and not report.skipped:
             raise DataError(f"{where}: images: the list is empty")
-        folder = _image_folder(source, config, split, [record["file_name"] for record in records.values()])
-        grouped = _group_annotations(content["annotations"], records, left_out, where, report)
+        folder = image_folder(source, config, split, [record["file_name"] for record in records.values()])
+        grouped = group_annotations(content["annotations"], records, left_out, where, report)
         for key, record in records.items():
             self.images.append(folder / record["file_name"])
             self.label_files.append(source)
@@ -84,6 +103,9 @@ class CocoLabels:
         """Warnings that need all images."""
         if self.size_differs > 1:
             report.warnings.append(f"{self.size_differs} images differ in size from the JSON; the file's is used")
+        if self.count_differs:
+            what = "annotations have another num_keypoints than labelled keypoints, which are counted"
+            report.warnings.append(f"{report.split}: {self.count_differs} {what}")
 
     def _add(
         self, objects: Objects, annotation: Record, i: int, size: tuple[int, int], where: str, report: DataReport
@@ -102,10 +124,16 @@ class CocoLabels:
         area = annotation.get("area")
         if area is not None and not (is_number(area) and area >= 0):
             return f"area: {shown(area)} is not a number of 0 or more"
-        polygon, problem = outline(annotation.get("segmentation"), size)
-        if problem:
-            return f"segmentation: {problem}"
+        count = self.layout.shape[0] if self.layout else 0
+        shape = read_shape(annotation, self.task, size, crowd=bool(crowd), keypoints=count)
+        if isinstance(shape, str):
+            return shape
+        if shape.area == 0:
+            report.degenerate += 1
+            return ""
+        self._check_count(annotation, shape)
         x, y, w, h = (float(value) for value in box)
+        before = len(objects.labels)
         add_pixel_box(
             objects,
             self._classes[i][category],
@@ -113,165 +141,44 @@ class CocoLabels:
             size,
             where=f"{where}: bbox",
             report=report,
-            area=None if area is None else float(area),
+            area=shape.area if area is None else float(area),
             crowd=bool(crowd),
-            polygon=() if polygon is None else (polygon,),
+            polygon=shape.rings,
+            keypoints=shape.keypoints,
+            run_length=shape.run_length,
         )
+        report.masks += self.task == "segment" and len(objects.labels) > before
         return ""
 
-
-def read_coco(path: Path) -> dict[str, list[Any]]:
-    """The three lists of a COCO file. Raises DataError that names the file and, for broken JSON, the place."""
-    where = printable(path)
-    try:
-        raw = read_regular_file(path, MAX_BYTES)
-    except OSError as error:
-        raise DataError(f"{where}: {reason(error)}") from error
-    try:
-        content = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_without_duplicates)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{where}:{error.lineno}: JSON: {error.msg} (column {error.colno})") from error
-    except RecursionError as error:
-        raise DataError(f"{where}: JSON: nested too deep") from error
-    except ValueError as error:  # not UTF-8, a number of thousands of digits, a key given twice
-        raise DataError(f"{where}: JSON: {printable(error)[:200]}") from error
-    if isinstance(content, list):
-        raise DataError(f"{where}: JSON: a list at the top: this is a results file, not annotations")
-    if not isinstance(content, dict):
-        raise DataError(f"{where}: JSON: expected an object with {', '.join(LISTS)}")
-    for key in LISTS:
-        if key not in content:
-            raise DataError(f"{where}: {key}: missing; a COCO file has {', '.join(LISTS)}")
-        if not isinstance(content[key], list):
-            raise DataError(f"{where}: {key}: not a list")
-    return content
+    def _check_count(self, annotation: Record, shape: Shape) -> None:
+        if shape.keypoints is not None and "num_keypoints" in annotation:
+            self.count_differs += annotation["num_keypoints"] != np.count_nonzero(shape.keypoints[:, 2])
 
 
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> Record:
-    record = dict(pairs)
-    if len(record) != len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is given twice in one object")
-    return record
+def _layout(records: list[Any], config: DataConfig, where: str) -> KeypointLayout:
+    """Number and pairs of the keypoints. Raises DataError if nobody says the number, or two say different ones."""
+    count, flip_idx = keypoint_names(records, where)
+    if config.kpt_shape and count and config.kpt_shape[0] != count:
+        yaml = f"kpt_shape of {printable(config.path)} has {config.kpt_shape[0]}"
+        raise DataError(f"{where}: categories: keypoints: {count} names, but {yaml}")
+    if not config.kpt_shape and not count:
+        what = f"missing; pose needs their names, or kpt_shape in the data YAML, {EXAMPLE}"
+        raise DataError(f"{where}: categories: keypoints: {what}")
+    shape = config.kpt_shape or (count, 3)
+    flip_idx = config.flip_idx or flip_idx
+    if flip_idx is not None and len(flip_idx) != shape[0]:
+        what = f"{len(flip_idx)} numbers, but {where} has {shape[0]} keypoints"
+        raise DataError(f"{printable(config.path)}: flip_idx: {what}")
+    return KeypointLayout(shape, flip_idx)
 
 
-def _names_of_first_split(config: DataConfig) -> tuple[str, ...]:
-    """Category names, in the order of their ids, of the first split: all splits count classes as it does."""
-    source = config.sources(next(iter(config.splits)))[0]
-    return tuple(_categories(read_coco(source)["categories"], printable(source)).values())
+def _names_of_first_split(config: DataConfig, split: str) -> tuple[str, ...]:
+    """Category names, in the order of their ids, of the first split: all splits count classes as it does.
 
-
-def _categories(records: list[Any], where: str) -> dict[Any, str]:
-    """{id: name} in the order of the ids. Raises DataError: without categories nothing else can be understood."""
-    categories: dict[Any, str] = {}
-    for i, record in enumerate(records):
-        if not isinstance(record, dict) or not is_id(record.get("id")):
-            raise DataError(f"{where}: categories[{i}]: id: missing, or not a number or text")
-        name = record.get("name")
-        if not isinstance(name, str) or not name.strip():
-            raise DataError(f"{where}: category id {shown(record['id'])}: name: missing or not text")
-        if record["id"] in categories:
-            raise DataError(f"{where}: category id {shown(record['id'])}: id: given twice")
-        if name in categories.values():
-            raise DataError(f"{where}: category id {shown(record['id'])}: name: {shown(name)} is given twice")
-        categories[record["id"]] = name
-    if not categories:
-        raise DataError(f"{where}: categories: the list is empty")
-    return dict(sorted(categories.items(), key=lambda item: (isinstance(item[0], str), item[0])))
-
-
-def _class_numbers(categories: dict[Any, str], names: tuple[str, ...], where: str) -> dict[Any, int]:
-    """{category id: class number}. Raises DataError if a category is no class."""
-    numbers = {name: number for number, name in enumerate(names)}
-    for key, name in categories.items():
-        if name not in numbers:
-            listed = printable(", ".join(names[:20]))
-            raise DataError(f"{where}: category id {shown(key)}: name: {shown(name)} is not one of {listed}")
-    return {key: numbers[name] for key, name in categories.items()}
-
-
-def _image_records(records: list[Any], where: str, report: DataReport) -> tuple[dict[Any, Record], set[Any]]:
-    """{image id: record} of the images that can be used, in the order of the file; and the ids of the others."""
-    good: dict[Any, Record] = {}
-    left_out: set[Any] = set()
-    counts = Counter(record["id"] for record in records if isinstance(record, dict) and is_id(record.get("id")))
-    for i, record in enumerate(records):
-        key = record.get("id") if isinstance(record, dict) else None
-        problem = _image_problem(record, counts)
-        if problem:
-            name = f"image id {shown(key)}" if is_id(key) else f"images[{i}]"
-            report.bad_image(f"{where}: {name}: {problem}")
-            left_out |= {key} if is_id(key) else set()
-        else:
-            good[key] = record
-    return good, left_out
-
-
-def _image_problem(record: Any, counts: Counter[Any]) -> str:
-    """`field: reason`, or an empty string."""
-    if not isinstance(record, dict) or not is_id(record.get("id")):
-        return "id: missing, or not a number or text"
-    if counts[record["id"]] > 1:
-        return "id: given twice, so nobody knows whose annotations these are"
-    name = record.get("file_name")
-    if not isinstance(name, str) or not name.strip() or "\0" in name:
-        return "file_name: missing or not a file name"
-    if leaves_folder(name):
-        return f"file_name: {shown(name)} is outside of the image folder"
-    for field in ("width", "height"):
-        if field in record and not (is_int(record[field]) and record[field] > 0):
-            return f"{field}: {shown(record[field])} is not a number of pixels"
-    return ""
-
-
-def leaves_folder(name: str) -> bool:
-    """Whether a relative file name is absolute after all, or climbs with `..`, on any operating system."""
-    windows = PureWindowsPath(name)
-    return bool(PurePosixPath(name).is_absolute() or windows.drive or windows.root or ".." in windows.parts)
-
-
-def _image_folder(source: Path, config: DataConfig, split: str, file_names: list[str]) -> Path:
-    """The folder that the file names are relative to: the first candidate that has the first of them."""
-    stem = source.stem.split("_", 1)[-1]  # instances_val2017 -> val2017
-    below = ("", "images", stem, f"images/{stem}", split, f"images/{split}", "JPEGImages")
-    bases = dict.fromkeys([source.parent, config.root, source.parent.parent])
-    candidates = list(dict.fromkeys(base / name if name else base for base in bases for name in below))
-    for folder in candidates:
-        if any(os.path.exists(folder / name) for name in file_names[:100]):
-            return folder
-    if not file_names:
-        return candidates[0]
-    tried = ", ".join(printable(folder / file_names[0]) for folder in candidates)
-    raise DataError(f"{printable(source)}: images: none of the first file names exists; tried {tried}")
-
-
-def _group_annotations(
-    annotations: list[Any], records: dict[Any, Record], left_out: set[Any], where: str, report: DataReport
-) -> dict[Any, list[Record]]:
-    """{image id: its annotations}; those of no image are findings, exact repetitions are dropped.
-
-    The annotations of an image that is `left_out` go with it: the image is the finding.
+    None for that split itself, whose file is about to be read anyway.
     """
-    grouped: dict[Any, list[Record]] = {key: [] for key in records}
-    by_id: dict[Any, Record] = {}
-    for i, annotation in enumerate(annotations):
-        if not isinstance(annotation, dict):
-            report.bad_row(f"{where}: annotations[{i}]: not an object")
-            continue
-        key, image = annotation.get("id"), annotation.get("image_id")
-        name = f"{where}: annotation id {shown(key)}"
-        if is_id(key):
-            if key in by_id and by_id[key] == annotation:
-                report.deduplicated += 1
-                continue
-            if key in by_id:
-                report.bad_row(f"{name}: id: given twice, with different contents")
-                continue
-            by_id[key] = annotation
-        if is_id(image) and image in left_out:
-            continue
-        if not is_id(image) or image not in grouped:
-            report.bad_row(f"{name}: image_id {shown(image)}: no such image")
-            continue
-        grouped[image].append(annotation)
-    return grouped
+    first = next(iter(config.splits))
+    if split == first:
+        return ()
+    source = config.sources(first)[0]
+    return tuple(categories(read_coco(source)["categories"], printable(source)).values())

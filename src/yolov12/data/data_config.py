@@ -3,13 +3,14 @@
     path: ../blood           # root of the data set, relative to this file; absent: this file's folder
     train: images/train      # a folder, a list of folders, a .txt list, a COCO .json, or a VOC split file
     val: images/val
-    names: [a, b]            # or {0: a, 1: b}; a COCO set brings its own
-    format: yolo             # or voc, coco; absent: seen from the splits
+    names: [a, b]            # or {0: a, 1: b}; a COCO set and class folders bring their own
+    format: yolo             # or voc, coco, dota, folders; absent: yolo, voc or coco, as the splits look
+    kpt_shape: [17, 3]       # pose: see `keypoint_layout`, also for flip_idx and kpt_names
 
 A key without a value (`test:`) is the same as an absent one.
 
 The file is data and nothing else: tags, aliases, duplicate keys and code (`download:`) are refused, and every error
-says the line.
+says the line. Class folders (`train/cat/1.jpg`) need no file: the folder above them says it all.
 """
 
 from __future__ import annotations
@@ -17,25 +18,28 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from yolov12.data.files import read_regular_file, reason
+from yolov12.data.files import reason
+from yolov12.data.keypoint_layout import read_keypoints
+from yolov12.data.label_formats import FORMATS
+from yolov12.data.yaml_nodes import Problems, is_text, kind, numbered, read_mapping, shown, text_of, whole_number
 from yolov12.errors import DataError, did_you_mean, printable
 
 SPLITS = ("train", "val", "test")
-FORMATS = ("yolo", "voc", "coco")
-KEYS = ("path", *SPLITS, "names", "nc", "format")
-# Written by other tools, without a meaning for detection here.
+SPLIT_FOLDERS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+"""Names of the folders above class folders."""
+KEYS = ("path", *SPLITS, "names", "nc", "format", "kpt_shape", "flip_idx", "kpt_names")
+# Written by other tools, without a meaning here.
 IGNORED_KEYS = frozenset(
-    {"roboflow", "kpt_shape", "kpt_names", "flip_idx", "channels", "license", "licence", "description", "author"}
+    {"roboflow", "channels", "license", "licence", "description", "author"}
     | {"authors", "date", "version", "links", "url", "docs", "task", "contributor", "minival", "info"}
 )
-MAX_BYTES, MAX_DEPTH = 1 << 20, 20
+NO_NAMES_NEEDED = ("coco", "folders")
 
 
 @dataclass(frozen=True)
@@ -43,11 +47,16 @@ class DataConfig:
     """A data set: its YAML file, root folder, splits (each one or more paths, as written), class names and format."""
 
     path: Path
+    """The file, or the folder above class folders."""
     root: Path
     splits: dict[str, tuple[str, ...]]
     names: tuple[str, ...]
-    """Empty: the COCO files say."""
+    """Empty: the COCO files, or the class folders, say."""
     format: str
+    kpt_shape: tuple[int, int] | None = None
+    """Keypoints per object, and numbers per keypoint: 2 (x, y) or 3 (and a flag)."""
+    flip_idx: tuple[int, ...] | None = None
+    """Which keypoint each one becomes in a mirrored picture, as given or as `kpt_names` say it; None: unknown."""
 
     def resolve(self, split: str, value: str) -> Path:
         """The existing path that `value` of `split` means. Raises DataError that lists every path tried."""
@@ -67,91 +76,81 @@ class DataConfig:
         return [self.resolve(split, value) for value in self.splits[split]]
 
 
-class _Problems(list[str]):
-    """Findings in one YAML file, each with its line."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def add(self, node: yaml.Node, field: str, text: str) -> None:
-        self.append(f"{printable(self.path)}:{node.start_mark.line + 1}: {field}: {text}")
-
-
 def read_data_config(path: Path | str) -> DataConfig:
-    """Read a data YAML, or the one YAML file in a folder. Raises DataError that names file, line and field."""
-    path = _find_file(Path(path))
-    root = _compose(path)
-    problems = _Problems(path)
-    entries = {key: node for key, node in _entries(root, problems).items() if _kind(node) != "null"}
+    """Read a data YAML, the one YAML file in a folder, or a folder of class folders without one.
+
+    Raises DataError that names file, line and field.
+    """
+    path = Path(path)
+    if path.is_dir():
+        files = _yaml_files(path)
+        if not files:
+            return _class_folders(path)
+        path = _the_file(path, files)
+    root = read_mapping(path)
+    problems = Problems(path)
+    entries = {key: node for key, node in _entries(root, problems).items() if kind(node) != "null"}
     splits = {split: _split(entries[split], split, problems) for split in SPLITS if split in entries}
     if not splits:
         problems.append(f"{printable(path)}: train: missing; at least one of {', '.join(SPLITS)} is needed")
-    kind = _format(entries.get("format"), splits, problems)
+    label_format = _format(entries.get("format"), splits, problems)
     names = _names(entries["names"], problems) if "names" in entries else ()
-    if not names and "names" not in entries and kind != "coco":
+    if not names and "names" not in entries and label_format not in NO_NAMES_NEEDED:
         problems.append(f"{printable(path)}: names: missing; list the class names")
     if "nc" in entries:
         _check_count(entries["nc"], len(names) if "names" in entries else None, problems)
+    shape, flip_idx = read_keypoints(entries, problems)
     folder = path.parent
     if "path" in entries:
-        folder /= Path(_text(entries["path"], "path", problems)).expanduser()
+        folder /= Path(text_of(entries["path"], "path", problems)).expanduser()
     if problems:
         raise DataError("\n".join(problems))
-    return DataConfig(path, folder, splits, names, kind)
+    return DataConfig(path, folder, splits, names, label_format, shape, flip_idx)
 
 
-def _find_file(path: Path) -> Path:
-    if not path.is_dir():
-        return path
-    found = sorted(file for file in path.iterdir() if file.suffix.lower() in (".yaml", ".yml"))
-    named = [file for file in found if file.stem == "data"] or found
+def _yaml_files(folder: Path) -> list[Path]:
+    try:
+        return sorted(file for file in folder.iterdir() if file.suffix.lower() in (".yaml", ".yml"))
+    except OSError as error:
+        raise DataError(f"{printable(folder)}: {reason(error)}") from error
+
+
+def _the_file(folder: Path, files: list[Path]) -> Path:
+    named = [file for file in files if file.stem == "data"] or files
     if len(named) != 1:
-        what = f"{len(found)} YAML files; name one" if found else "no YAML file"
-        raise DataError(f"{printable(path)}: data: this folder has {what}")
+        raise DataError(f"{printable(folder)}: data: this folder has {len(files)} YAML files; name one")
     return named[0]
 
 
-def _compose(path: Path) -> yaml.MappingNode:
-    """The top-level mapping, after the events (which need no recursion) have been found harmless."""
+def _class_folders(root: Path) -> DataConfig:
+    """A folder with `train`, `val` or `test`, each with one folder per class."""
+    splits: dict[str, tuple[str, ...]] = {}
+    for split, choices in SPLIT_FOLDERS.items():
+        found = [name for name in choices if _holds_classes(root / name)]
+        if len(found) > 1:
+            raise DataError(f"{printable(root)}: {split}: the folders {' and '.join(found)} both stand for it")
+        if found:
+            splits[split] = (found[0],)
+    if not splits:
+        raise DataError(
+            f"{printable(root)}: data: this folder has no YAML file, and no folders of classes (train/<class>/, "
+            "val/<class>/) either"
+        )
+    return DataConfig(root, root, splits, (), "folders")
+
+
+def _holds_classes(folder: Path) -> bool:
+    """Whether there are folders in `folder`, other than those of images and labels in the YOLO format."""
     try:
-        raw = read_regular_file(path, MAX_BYTES)
+        inside = {entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith(".")}
+    except (FileNotFoundError, NotADirectoryError):
+        return False
     except OSError as error:
-        raise DataError(f"{printable(path)}: {reason(error)}") from error
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{printable(path)}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    try:
-        _check_events(path, text)
-        root = yaml.compose(text, yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise DataError(f"{printable(path)}:{line}: YAML: {printable(error.problem)}") from error
-    except yaml.YAMLError as error:
-        raise DataError(f"{printable(path)}: YAML: {printable(error).splitlines()[0][:200]}") from error
-    if not isinstance(root, yaml.MappingNode):
-        raise DataError(f"{printable(path)}:1: YAML: expected 'key: value' lines such as 'train: images/train'")
-    return root
+        raise DataError(f"{printable(folder)}: {reason(error)}") from error
+    return bool(inside) and not inside <= {"images", "labels"}
 
 
-def _check_events(path: Path, text: str) -> None:
-    depth = documents = 0
-    for event in yaml.parse(text, yaml.SafeLoader):
-        line = event.start_mark.line + 1 if event.start_mark else 1
-        where = f"{printable(path)}:{line}: YAML:"
-        if isinstance(event, yaml.AliasEvent):
-            raise DataError(f"{where} aliases (*{printable(event.anchor)}) are not allowed")
-        if isinstance(event, (yaml.ScalarEvent, yaml.CollectionStartEvent)) and event.tag is not None:
-            raise DataError(f"{where} tags ({printable(event.tag)}) are not allowed: a data file holds no code")
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            raise DataError(f"{where} nested more than {MAX_DEPTH} deep")
-        documents += isinstance(event, yaml.DocumentStartEvent)
-        if documents > 1:
-            raise DataError(f"{where} a second document ('---') starts here")
-
-
-def _entries(root: yaml.MappingNode, problems: _Problems) -> dict[str, yaml.Node]:
+def _entries(root: yaml.MappingNode, problems: Problems) -> dict[str, yaml.Node]:
     entries: dict[str, yaml.Node] = {}
     for key, value in root.value:
         name = str(key.value)
@@ -166,35 +165,18 @@ def _entries(root: yaml.MappingNode, problems: _Problems) -> dict[str, yaml.Node
     return entries
 
 
-def _is_text(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:str"
-
-
-def _kind(node: yaml.Node) -> str:
-    """The type that YAML saw in an unquoted value."""
-    kind = node.tag.rsplit(":", 1)[-1]
-    return {"map": "mapping", "seq": "list"}.get(kind, kind)
-
-
-def _text(node: yaml.Node, field: str, problems: _Problems) -> str:
-    if _is_text(node) and node.value and "\0" not in node.value:
-        return str(node.value)
-    problems.add(node, field, f"of type {_kind(node)}; a path is expected" if not _is_text(node) else "empty")
-    return "."
-
-
-def _split(node: yaml.Node, split: str, problems: _Problems) -> tuple[str, ...]:
+def _split(node: yaml.Node, split: str, problems: Problems) -> tuple[str, ...]:
     if isinstance(node, yaml.SequenceNode) and node.value:
-        return tuple(_text(item, f"{split}[{i}]", problems) for i, item in enumerate(node.value))
-    return (_text(node, split, problems),)
+        return tuple(text_of(item, f"{split}[{i}]", problems) for i, item in enumerate(node.value))
+    return (text_of(node, split, problems),)
 
 
-def _format(node: yaml.Node | None, splits: dict[str, tuple[str, ...]], problems: _Problems) -> str:
+def _format(node: yaml.Node | None, splits: dict[str, tuple[str, ...]], problems: Problems) -> str:
     """The format as given, or as the first split looks."""
     if node is not None:
-        if not _is_text(node) or node.value not in FORMATS:
-            problems.add(node, "format", f"{printable(node.value)[:80]!r} is not one of {', '.join(FORMATS)}")
-            return FORMATS[0]
+        if not is_text(node) or node.value not in FORMATS:
+            problems.add(node, "format", f"{shown(node)} is not one of {', '.join(FORMATS)}")
+            return "yolo"
         return str(node.value)
     for value in itertools.chain.from_iterable(splits.values()):
         if value.lower().endswith(".json"):
@@ -204,20 +186,20 @@ def _format(node: yaml.Node | None, splits: dict[str, tuple[str, ...]], problems
     return "yolo"
 
 
-def _names(node: yaml.Node, problems: _Problems) -> tuple[str, ...]:
+def _names(node: yaml.Node, problems: Problems) -> tuple[str, ...]:
     if isinstance(node, yaml.SequenceNode):
         items: Iterable[tuple[int, yaml.Node]] = enumerate(node.value)
     elif isinstance(node, yaml.MappingNode):
-        items = _numbered(node, problems)
+        items = numbered(node, "names", problems)
     else:
-        problems.add(node, "names", f"of type {_kind(node)}; a list of class names, or {{0: name, ...}}, is expected")
+        problems.add(node, "names", f"of type {kind(node)}; a list of class names, or {{0: name, ...}}, is expected")
         return ()
     names: dict[int, str] = {}
     for number, item in items:
         field = f"names[{number}]"
         # Whole numbers are kept as they are written; anything else that YAML turned into a value is a trap.
-        if not _is_text(item) and _kind(item) != "int":
-            problems.add(item, field, f"{printable(item.value)[:80]!r} is of type {_kind(item)}: quote it")
+        if not is_text(item) and kind(item) != "int":
+            problems.add(item, field, f"{printable(item.value)[:80]!r} is of type {kind(item)}: quote it")
         elif not item.value.strip():
             problems.add(item, field, "empty")
         elif number in names:
@@ -234,22 +216,12 @@ def _names(node: yaml.Node, problems: _Problems) -> tuple[str, ...]:
     return tuple(names[i] for i in range(len(names)))
 
 
-def _numbered(node: yaml.MappingNode, problems: _Problems) -> list[tuple[int, yaml.Node]]:
-    items = []
-    for key, value in node.value:
-        text = str(key.value)
-        if isinstance(key, yaml.ScalarNode) and re.fullmatch(r"0|[1-9][0-9]{0,8}", text):
-            items.append((int(text), value))
-        else:
-            problems.add(key, "names", f"{printable(text)[:80]!r} is not a class number")
-    return items
-
-
-def _check_count(node: yaml.Node, names: int | None, problems: _Problems) -> None:
-    if _kind(node) != "int" or not re.fullmatch(r"[1-9][0-9]{0,8}", node.value):
+def _check_count(node: yaml.Node, names: int | None, problems: Problems) -> None:
+    number = whole_number(node)
+    if not number:
         problems.add(node, "nc", f"{printable(node.value)[:80]!r} is not a number of classes (1 or more)")
-    elif names is not None and int(node.value) != names:
-        problems.add(node, "nc", f"{node.value}, but names has {names}; nc may be left out")
+    elif names is not None and number != names:
+        problems.add(node, "nc", f"{number}, but names has {names}; nc may be left out")
 
 
 def describe(config: DataConfig) -> str:

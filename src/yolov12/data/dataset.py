@@ -11,16 +11,20 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from yolov12.config.run import MAX_PIXELS
 from yolov12.data.cache import Cache, fingerprint, hash_contents
 from yolov12.data.coco_format import CocoLabels
 from yolov12.data.data_config import DataConfig, describe, read_data_config
-from yolov12.data.index import MANY_OBJECTS, DataReport, ImageIndex, Objects, pack_objects
+from yolov12.data.dota_format import DotaLabels
+from yolov12.data.folder_format import FolderLabels
+from yolov12.data.index import MANY_OBJECTS, DataReport, ImageIndex, Int64
+from yolov12.data.keypoint_layout import KeypointLayout
+from yolov12.data.label_formats import check_format
+from yolov12.data.objects import Objects, PackedObjects, pack_objects
 from yolov12.data.scan import Progress, Scan, cached_scan
 from yolov12.data.voc_format import VocLabels
 from yolov12.data.yolo_format import YoloLabels
@@ -42,6 +46,10 @@ class LabelFormat(Protocol):
     """For each image; None: it has none."""
     names: tuple[str, ...]
 
+    @property
+    def layout(self) -> KeypointLayout | None:
+        """Of the keypoints; None unless the task is pose."""
+
     def read(self, i: int, height: int, width: int, report: DataReport) -> Objects:
         """The objects of image `i`."""
 
@@ -49,10 +57,12 @@ class LabelFormat(Protocol):
         """Warnings that need all images."""
 
 
-_FORMATS: dict[str, Callable[[DataConfig, str, DataReport], LabelFormat]] = {
+_FORMATS: dict[str, Callable[[DataConfig, str, str, DataReport], LabelFormat]] = {
     "yolo": YoloLabels,
     "voc": VocLabels,
     "coco": CocoLabels,
+    "dota": DotaLabels,
+    "folders": FolderLabels,
 }
 
 
@@ -60,6 +70,7 @@ def load_index(
     data: str | Path | DataConfig,
     split: str,
     *,
+    task: str = "detect",
     on_bad_label: str = "error",
     single_cls: bool = False,
     fraction: float = 1.0,
@@ -68,16 +79,20 @@ def load_index(
     max_pixels: int = MAX_PIXELS,
     progress: Progress | None = None,
 ) -> ImageIndex:
-    """The index of `split` ("train", "val" or "test") of a data YAML.
+    """The index of `split` ("train", "val" or "test") of a data YAML, or of a folder of class folders.
 
+    `task` decides what a label may be: boxes, outlines, keypoints, rotated boxes, or the class of a whole image.
     `fraction` takes that part of the images, evenly spread. `on_bad_label` is "error" (DataError that lists all
     findings and the flag) or "skip" (left out, counted in `index.report`). Scanned in `workers` threads.
     """
     if on_bad_label not in ("error", "skip"):
         raise ConfigError(f"on_bad_label: {on_bad_label!r} is not one of error, skip")
+    if task == "classify" and single_cls:
+        raise ConfigError("single_cls: a classifier of one class has nothing to tell apart; leave it out")
     config = data if isinstance(data, DataConfig) else read_data_config(data)
+    check_format(task, config.format, config.path)
     report = DataReport(split)
-    labels: LabelFormat = _FORMATS[config.format](config, split, report)
+    labels: LabelFormat = _FORMATS[config.format](config, split, task, report)
     _note_equal_splits(config, split, report)
     chosen = _spread(len(labels.images), fraction)
     cache = Cache(cache_dir or cache_folder())
@@ -87,7 +102,9 @@ def load_index(
     scan, complaint = cached_scan(
         paths, f"scan {name}", cache, workers=threads, max_pixels=max_pixels, progress=progress
     )
-    arrays, report, index_complaint = _cached_objects(config, labels, chosen, scan, report, cache, name)
+    kind = f"{task} {config.format} {config.kpt_shape}"
+    found, index_complaint = _cached_objects(kind, labels, chosen, scan, report, cache, name)
+    report, objects, kept = found
     if report.total and on_bad_label == "error":
         raise report.error(config.path)
     if not report.read or (report.rows_skipped and not report.rows):
@@ -95,17 +112,25 @@ def load_index(
         listed = "\n  ".join(report.reasons)
         raise DataError(f"{printable(config.path)}: {split}: no usable {what} is left:\n  {listed}")
     report.warnings += [text for text in dict.fromkeys((complaint, index_complaint)) if text]
-    kept = arrays.pop("kept")
-    if single_cls:
-        arrays["labels"] = np.zeros_like(arrays["labels"])
     return ImageIndex(
         names=ONE_CLASS if single_cls else labels.names,
         paths=tuple(paths[i] for i in kept),
         sizes=scan.sizes[kept],
+        offsets=objects.offsets,
+        labels=np.zeros_like(objects.labels) if single_cls else objects.labels,
+        boxes=objects.boxes,
+        areas=objects.areas,
+        crowd=objects.crowd,
+        polygon_offsets=objects.polygon_offsets,
+        ring_offsets=objects.ring_offsets,
+        polygon_points=objects.polygon_points,
         image_ids=np.array([labels.image_ids[chosen[i]] for i in kept], np.int64),
-        digests=scan.digests[kept],
         report=report,
-        **arrays,
+        digests=scan.digests[kept],
+        keypoints=objects.keypoints,
+        keypoint_shape=labels.layout.shape if labels.layout else None,
+        flip_idx=labels.layout.flip_idx if labels.layout else None,
+        run_lengths=objects.run_lengths,
     )
 
 
@@ -121,31 +146,40 @@ def _note_equal_splits(config: DataConfig, split: str, report: DataReport) -> No
         report.warnings.append(f"{printable(config.path)}: {split} and {' and '.join(same)} are the same images")
 
 
+class _Found(NamedTuple):
+    """What the labels hold."""
+
+    report: DataReport
+    objects: PackedObjects
+    kept: Int64
+    """Positions (among those asked for) of the images that can be used."""
+
+
 def _cached_objects(
-    config: DataConfig,
-    labels: LabelFormat,
-    chosen: list[int],
-    scan: Scan,
-    report: DataReport,
-    cache: Cache,
-    name: str,
-) -> tuple[dict[str, npt.NDArray[Any]], DataReport, str | None]:
-    """The object arrays, `kept` (images that can be used) and the finished report, from the cache if it has them."""
-    what = json.dumps([labels.names, config.format, labels.image_ids, dataclasses.asdict(report)])
+    kind: str, labels: LabelFormat, chosen: list[int], scan: Scan, report: DataReport, cache: Cache, name: str
+) -> tuple[_Found, str | None]:
+    """Report, objects and usable images, from the cache if it has them; and a warning if they cannot be stored.
+
+    `kind` says how the labels are read: task, format, shape of the keypoints.
+    """
+    what = json.dumps([labels.names, kind, labels.layout, labels.image_ids, dataclasses.asdict(report)])
     contents = hash_contents([labels.label_files[i] for i in chosen])
-    key = fingerprint(["index", what, scan.digests.tobytes(), scan.texts, *contents])
-    stored = cache.load(f"index {name}", key)
+    images = [os.fsencode(labels.images[i]) for i in chosen]  # class folders: the path is the label
+    key = fingerprint(["index", what, scan.digests.tobytes(), scan.texts, *contents, *images])
+    name = f"index {kind} {name}"
+    stored = cache.load(name, key)
     if stored is not None:
-        return stored, DataReport(**json.loads(str(stored.pop("report")))), None
+        known = DataReport(**json.loads(str(stored["report"])))
+        return _Found(known, PackedObjects.from_arrays(stored), stored["kept"]), None
     kept = np.array([i for i in range(len(chosen)) if i not in scan.problems], np.int64)
     for problem in scan.problems.values():
         report.bad_image(problem)
     objects = [labels.read(chosen[i], int(scan.sizes[i, 0]), int(scan.sizes[i, 1]), report) for i in kept]
     labels.finish(report)
     _finish(report, objects, scan)
-    arrays = {**pack_objects(objects), "kept": kept}
-    stamped = {**arrays, "report": np.array(json.dumps(dataclasses.asdict(report)))}
-    return arrays, report, cache.save(f"index {name}", key, stamped)
+    packed = pack_objects(objects, labels.layout.shape[0] if labels.layout else 0)
+    stamped = {**packed.to_arrays(), "kept": kept, "report": np.array(json.dumps(dataclasses.asdict(report)))}
+    return _Found(report, packed, kept), cache.save(name, key, stamped)
 
 
 def _finish(report: DataReport, objects: list[Objects], scan: Scan) -> None:

@@ -7,7 +7,7 @@ object, `offsets` says which rows belong to an image), so that loader processes 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from yolov12.data.coco_masks import RunLength, rasterise
 from yolov12.errors import DataError, printable
 
 Int32 = npt.NDArray[np.int32]
@@ -22,6 +23,7 @@ Int64 = npt.NDArray[np.int64]
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Bool = npt.NDArray[np.bool_]
+UInt8 = npt.NDArray[np.uint8]
 
 SKIP_FLAG = "--on-bad-label skip"
 MAX_PRINTED = 50
@@ -53,8 +55,12 @@ class DataReport:
     """Objects kept although a side is shorter than a pixel."""
     polygons: int = 0
     """Objects that came with a polygon."""
+    masks: int = 0
+    """Objects with a mask (segment): from polygons or from run lengths."""
+    keypoints: int = 0
+    """Keypoints that are labelled (pose)."""
     crowd: int = 0
-    """Objects that stand for a crowd: ignored in evaluation, not trained on."""
+    """Objects that stand for a crowd, or are marked difficult (DOTA): ignored in evaluation, not trained on."""
     background: int = 0
     """Images whose label file is there and empty."""
     missing_labels: int = 0
@@ -99,6 +105,8 @@ class DataReport:
             "boxes without area dropped": self.degenerate,
             "boxes below a pixel": self.subpixel,
             "polygons": self.polygons,
+            "masks": self.masks,
+            "labelled keypoints": self.keypoints,
             "crowds": self.crowd,
             "images with empty labels": self.background,
             "images without a label file": self.missing_labels,
@@ -123,6 +131,37 @@ class DataReport:
         return {**record, "reasons": self.reasons}
 
 
+class RunLengths(Mapping[int, bytes]):
+    """{object row: mask} in three arrays, so that loader processes share them without copying."""
+
+    def __init__(self, rows: Int64, ends: Int64, data: UInt8) -> None:
+        self.rows = rows
+        """(R,) object rows, ascending."""
+        self.ends = ends
+        """(R + 1,): bytes of `data` that belong to each of `rows`."""
+        self.data = data
+
+    @classmethod
+    def pack(cls, entries: Mapping[int, bytes]) -> RunLengths:
+        """From any mapping."""
+        rows = sorted(entries)
+        ends = np.cumsum([0, *(len(entries[row]) for row in rows)], dtype=np.int64)
+        data = np.frombuffer(b"".join(entries[row] for row in rows), np.uint8)
+        return cls(np.array(rows, np.int64), ends, data)
+
+    def __getitem__(self, row: int) -> bytes:
+        i = int(np.searchsorted(self.rows, row))
+        if i == len(self.rows) or self.rows[i] != row:
+            raise KeyError(row)
+        return self.data[self.ends[i] : self.ends[i + 1]].tobytes()
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.rows.tolist())
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
 @dataclass(frozen=True, eq=False)
 class ImageIndex:
     """N images with M objects. Boxes are corners x1, y1, x2, y2 in pixels of the upright original image."""
@@ -138,9 +177,9 @@ class ImageIndex:
     boxes: Float64
     """(M, 4)."""
     areas: Float64
-    """(M,) as the label file gives them (COCO), else of the box."""
+    """(M,) as the label file gives them (COCO), else of the outline (segment, obb), else of the box."""
     crowd: Bool
-    """(M,) ignored in evaluation, not trained on."""
+    """(M,) crowd regions and difficult objects (DOTA): ignored in evaluation, not trained on."""
     polygon_offsets: Int64
     """(M + 1,): rows of `ring_offsets` that belong to each object; none if it has no polygon."""
     ring_offsets: Int64
@@ -159,7 +198,8 @@ class ImageIndex:
     flip_idx: tuple[int, ...] | None = None
     """(K,) which keypoint each one becomes in a mirrored picture; None: unknown, so nothing may be mirrored."""
     run_lengths: Mapping[int, bytes] = field(default_factory=dict)
-    """Object row -> its mask in COCO's compressed run-length form, for objects that come with one (crowds, mostly)."""
+    """Object row -> its mask in COCO's compressed run-length form, where the rings do not say it exactly: masks that
+    come as run lengths (crowds, mostly), polygons that leave the image. Only `task="segment"` fills it."""
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -173,59 +213,23 @@ class ImageIndex:
         ends = self.ring_offsets[self.polygon_offsets[row] : self.polygon_offsets[row + 1] + 1]
         return [self.polygon_points[first:last] for first, last in itertools.pairwise(ends)]
 
+    def run_length(self, row: int) -> RunLength:
+        """The mask of object `row` in pixels of the original image, exactly as COCO's own tools draw it.
+
+        Raises ValueError for an object that has only a box.
+        """
+        image = int(np.searchsorted(self.offsets, row, side="right")) - 1
+        height, width = map(int, self.sizes[image])
+        counts = self.run_lengths.get(row)
+        if counts is None:
+            rings = self.rings(row)
+            if not rings:
+                raise ValueError(f"object {row} has no mask, only a box")
+            counts = rasterise(rings, height, width)
+        return {"size": [height, width], "counts": counts}
+
 
 def shared_images(a: ImageIndex, b: ImageIndex) -> int:
     """How many images of `b` are, byte for byte, also in `a`: a validation set must not repeat the training set."""
     known = {digest.tobytes() for digest in a.digests}
     return sum(digest.tobytes() in known for digest in b.digests)
-
-
-@dataclass
-class Objects:
-    """The objects of one image as a label format reads them, before they join the index."""
-
-    labels: list[int] = field(default_factory=list)
-    boxes: list[tuple[float, float, float, float]] = field(default_factory=list)
-    areas: list[float | None] = field(default_factory=list)
-    """None: the area of the box."""
-    crowd: list[bool] = field(default_factory=list)
-    polygons: list[list[Float32]] = field(default_factory=list)
-    """The outlines of each object, one for each of its visible parts."""
-
-    def add(
-        self,
-        label: int,
-        box: tuple[float, float, float, float],
-        *,
-        area: float | None = None,
-        crowd: bool = False,
-        polygon: Sequence[Float32] = (),
-    ) -> None:
-        """Append one object; `box` in pixels, inside the image."""
-        self.labels.append(label)
-        self.boxes.append(box)
-        self.areas.append(area)
-        self.crowd.append(crowd)
-        self.polygons.append(list(polygon))
-
-
-def pack_objects(images: list[Objects]) -> dict[str, npt.NDArray[Any]]:
-    """The per-object arrays of `ImageIndex` (`offsets` ... `polygon_points`) from the objects of each image."""
-    boxes = np.array([box for image in images for box in image.boxes], np.float64).reshape(-1, 4)
-    given = np.array([np.nan if a is None else a for image in images for a in image.areas], np.float64)
-    polygons = [rings for image in images for rings in image.polygons]
-    rings = [ring for polygon in polygons for ring in polygon]
-    return {
-        "offsets": _ends([len(image.labels) for image in images]),
-        "labels": np.array([label for image in images for label in image.labels], np.int64),
-        "boxes": boxes,
-        "areas": np.where(np.isnan(given), (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]), given),
-        "crowd": np.array([crowd for image in images for crowd in image.crowd], np.bool_),
-        "polygon_offsets": _ends([len(polygon) for polygon in polygons]),
-        "ring_offsets": _ends([len(ring) for ring in rings]),
-        "polygon_points": np.concatenate([np.zeros((0, 2), np.float32), *rings]),
-    }
-
-
-def _ends(lengths: list[int]) -> Int64:
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(np.array(lengths, np.int64))])

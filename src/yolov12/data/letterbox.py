@@ -36,11 +36,6 @@ PREPROCESS: Final[Mapping[str, Any]] = MappingProxyType(
 """What happens between an upright 8-bit image and the network's input, for whoever has to repeat it elsewhere."""
 
 
-def contract() -> dict[str, Any]:
-    """A copy of `PREPROCESS` that can be changed and written as JSON."""
-    return dict(PREPROCESS)
-
-
 def canvas_sides(imgsz: ImageSize) -> tuple[int, int]:
     """(height, width) of the canvas that `imgsz`, one side or (height, width), asks for: multiples of the stride."""
     rounded = round_up_to_stride(imgsz)
@@ -89,6 +84,16 @@ class Letterbox:
         return cls((height, width), resized, (canvas_height, canvas_width), top, left)
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """The source image."""
+        return self.source
+
+    @property
+    def window(self) -> tuple[int, int, int, int]:
+        """Where the image lies on the canvas: top, left, height, width."""
+        return self.top, self.left, *self.resized
+
+    @property
     def gain(self) -> tuple[float, float]:
         """Canvas pixels per source pixel along (height, width); the two differ by the rounding of the resize."""
         return self.resized[0] / self.source[0], self.resized[1] / self.source[1]
@@ -127,3 +132,9 @@ class Letterbox:
             return boxes
         height, width = self.source
         return np.clip(boxes, 0.0, (width, height, width, height))
+
+    def points_to_original(self, points_input: npt.NDArray[Any], *, clip: bool = True) -> npt.NDArray[np.float64]:
+        """Points (..., 2) x y of the canvas in source pixels, moved to the image's edges unless `clip` is off."""
+        gain_y, gain_x = self.gain
+        points = (np.asarray(points_input, np.float64) - (self.left, self.top)) / (gain_x, gain_y)
+        return np.clip(points, 0.0, self.source[::-1]) if clip else points

@@ -7,6 +7,7 @@ al. 2021 (arXiv:2012.07177) with the picture's own mirror image as the source, m
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -16,14 +17,15 @@ import numpy.typing as npt
 
 from yolov12.config.run import AugmentConfig
 from yolov12.data.augment import (
-    cut_points,
     flip,
+    hide_outside,
     letterboxed,
     random_affine,
     random_flips,
     random_hsv,
 )
 from yolov12.data.letterbox import PAD_VALUE
+from yolov12.data.outlines import cut_outlines, move_outlines
 from yolov12.data.sample import Sample
 
 MAX_COVER: Final = 0.3  # a pasted object hides less than this part of any object that is there
@@ -31,21 +33,34 @@ MIXUP_BETA: Final = 32.0  # Beta(32, 32): blends near one half
 
 
 def training_sample(
-    load: Callable[[int], Sample], count: int, index: int, rng: np.random.Generator, config: AugmentConfig, size: int
+    load: Callable[[int], Sample],
+    count: int,
+    index: int,
+    rng: np.random.Generator,
+    config: AugmentConfig,
+    size: int,
+    flip_idx: Sequence[int] | None = None,
 ) -> Sample:
     """The augmented sample made for image `index` of `count`: `size` x `size` pixels, a function of the arguments.
 
-    `load(i)` gives image i resized to a long side of `size`. Partners are drawn from the whole data set.
+    `load(i)` gives image i resized to a long side of `size`. Partners are drawn from the whole data set. Samples with
+    keypoints need `flip_idx` (see `augment.flip`), or a `config` that mirrors nothing.
     """
-    sample = _warped_sample(load, count, index, rng, config, size)
+    sample = _warped_sample(load, count, index, rng, config, size, flip_idx)
     if rng.random() < config.mixup:
-        partner = _warped_sample(load, count, int(rng.integers(count)), rng, config, size)
+        partner = _warped_sample(load, count, int(rng.integers(count)), rng, config, size, flip_idx)
         sample = mixup(sample, partner, float(rng.beta(MIXUP_BETA, MIXUP_BETA)))
-    return random_flips(random_hsv(sample, rng, config), rng, config)
+    return random_flips(random_hsv(sample, rng, config), rng, config, flip_idx)
 
 
 def _warped_sample(
-    load: Callable[[int], Sample], count: int, index: int, rng: np.random.Generator, config: AugmentConfig, size: int
+    load: Callable[[int], Sample],
+    count: int,
+    index: int,
+    rng: np.random.Generator,
+    config: AugmentConfig,
+    size: int,
+    flip_idx: Sequence[int] | None,
 ) -> Sample:
     """Mosaic or letterbox, then copy-paste, then the affine warp onto `size` x `size` pixels."""
     if rng.random() < config.mosaic:
@@ -53,7 +68,7 @@ def _warped_sample(
         sample = mosaic(tiles, mosaic_center(rng, size), size)
     else:
         sample = letterboxed(load(index), size)
-    return random_affine(copy_paste(sample, config.copy_paste), rng, config, size)
+    return random_affine(copy_paste(sample, config.copy_paste, flip_idx), rng, config, size)
 
 
 def mosaic_center(rng: np.random.Generator, size: int) -> tuple[int, int]:
@@ -85,44 +100,53 @@ def mosaic(samples: Sequence[Sample], center: tuple[int, int], size: int) -> Sam
 def _moved(sample: Sample, left: int, top: int) -> Sample:
     """The sample with its objects, not its picture, moved right and down."""
     offset = np.array([left, top, left, top], np.float32)
-    polygons = None if sample.polygons is None else [points + offset[:2] for points in sample.polygons]
-    return Sample(sample.image, sample.boxes + offset, sample.labels, polygons)
+    polygons = sample.polygons
+    if polygons is not None:
+        polygons = move_outlines(polygons, lambda points: points + offset[:2])
+    keypoints = None if sample.keypoints is None else sample.keypoints + np.array([left, top, 0], np.float32)
+    return dataclasses.replace(sample, boxes=sample.boxes + offset, polygons=polygons, keypoints=keypoints)
 
 
 def _cut(sample: Sample, side: int) -> Sample:
     """The sample with its objects cut at the edges of the picture of `side` pixels; hidden ones are dropped."""
     boxes = sample.boxes.clip(0, side)
     keep = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    polygons = sample.polygons
+    polygons, keypoints = sample.polygons, sample.keypoints
     if polygons is not None:
-        dense = (cut_points(polygons[row], (side, side)) for row in np.flatnonzero(keep))
-        polygons = [points.clip(0, side).astype(np.float32) for points in dense]
-    return Sample(sample.image, boxes[keep], sample.labels[keep], polygons)
+        cut, _ = cut_outlines(polygons, (side, side))
+        keep &= [len(left) > 0 or not len(points) for left, points in zip(cut, polygons, strict=True)]
+        polygons = [cut[row] for row in np.flatnonzero(keep)]
+    if keypoints is not None:
+        keypoints = hide_outside(keypoints[keep], (side, side))
+    return Sample(sample.image, boxes[keep], sample.labels[keep], polygons, keypoints)
 
 
 def _joined(image: npt.NDArray[np.uint8], samples: Sequence[Sample]) -> Sample:
-    """`image` with the objects of all samples."""
+    """`image` with the objects of all samples, all of which have keypoints, or none."""
     polygons: list[npt.NDArray[np.float32]] | None = None
     if any(sample.polygons is not None for sample in samples):
         polygons = []
         for sample in samples:
             polygons += sample.polygons or [np.zeros((0, 2), np.float32)] * len(sample.labels)
+    keypoints = [sample.keypoints for sample in samples if sample.keypoints is not None]
     return Sample(
         image,
         np.concatenate([sample.boxes for sample in samples]),
         np.concatenate([sample.labels for sample in samples]),
         polygons,
+        np.concatenate(keypoints) if keypoints else None,
     )
 
 
-def copy_paste(sample: Sample, fraction: float) -> Sample:
+def copy_paste(sample: Sample, fraction: float, flip_idx: Sequence[int] | None = None) -> Sample:
     """Paste a `fraction` of the mirrored outlined objects where they hide little of what is there.
 
-    Those that hide least come first. Nothing is random here: the warp that follows is.
+    Those that hide least come first. Nothing is random here: the warp that follows is. Objects with keypoints need
+    `flip_idx` (see `augment.flip`).
     """
     if not fraction or not sample.polygons:
         return sample
-    mirrored = flip(sample, horizontal=True)
+    mirrored = flip(sample, horizontal=True, flip_idx=flip_idx)
     polygons = mirrored.polygons or []
     hidden = _cover(mirrored.boxes, sample.boxes).max(axis=1)  # (N,)
     outlined = np.array([len(points) > 0 for points in polygons])
@@ -133,7 +157,13 @@ def copy_paste(sample: Sample, fraction: float) -> Sample:
     mask = np.zeros(sample.image.shape[:2], np.uint8)
     for row in chosen:
         cv2.fillPoly(mask, [polygons[row].astype(np.int32)], 255)
-    pasted = Sample(mirrored.image, mirrored.boxes[chosen], mirrored.labels[chosen], [polygons[row] for row in chosen])
+    pasted = Sample(
+        mirrored.image,
+        mirrored.boxes[chosen],
+        mirrored.labels[chosen],
+        [polygons[row] for row in chosen],
+        None if mirrored.keypoints is None else mirrored.keypoints[chosen],
+    )
     return _joined(np.where(mask[..., None] > 0, mirrored.image, sample.image), [sample, pasted])
 
 

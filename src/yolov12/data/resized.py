@@ -49,23 +49,38 @@ def shared_array(*shape: int) -> npt.NDArray[np.uint8]:
     return np.frombuffer(memory, np.uint8, count).reshape(shape)
 
 
-def resized_shapes(sizes: npt.NDArray[np.int32], imgsz: int) -> npt.NDArray[np.int64]:
+def fitting_shapes(sizes: npt.NDArray[np.int32], imgsz: int) -> npt.NDArray[np.int64]:
     """(N, 2) height, width with the long side at `imgsz` and the other rounded up."""
     scaled = sizes * (imgsz / sizes.max(axis=1, keepdims=True, initial=1))
     return np.asarray(np.minimum(np.ceil(scaled), imgsz), np.int64)
 
 
+def covering_shapes(sizes: npt.NDArray[np.int32], side: int) -> npt.NDArray[np.int64]:
+    """(N, 2) height, width with the short side shrunk to `side`, the other rounded up; small images stay as they are.
+
+    For tasks that cut parts out of an image: a part has its full detail as long as it is `side` / canvas of the image.
+    """
+    gain = np.minimum(side / np.maximum(sizes.min(axis=1, keepdims=True), 1), 1.0)
+    return np.asarray(np.ceil((sizes * gain).round(6)), np.int64)
+
+
 class ResizedImages:
-    """Image i of an index as (height, width, 3) uint8 BGR with a long side of `imgsz` pixels.
+    """Image i of an index as (height, width, 3) uint8 BGR, resized to row i of `shapes` (N, 2) by `interpolation`.
 
     As many images as `budget` bytes hold are kept, from the first on. The arrays are shared: do not write to them.
     An image of more than `max_pixels` is refused.
     """
 
-    def __init__(self, index: ImageIndex, imgsz: int, budget: int, max_pixels: int) -> None:
-        self.paths, self.max_pixels = index.paths, max_pixels
-        self.sources = index.sizes
-        self.shapes = resized_shapes(index.sizes, imgsz)
+    def __init__(
+        self,
+        index: ImageIndex,
+        shapes: npt.NDArray[np.int64],
+        budget: int,
+        max_pixels: int,
+        interpolation: int = cv2.INTER_LINEAR,
+    ) -> None:
+        self.paths, self.max_pixels, self.interpolation = index.paths, max_pixels, interpolation
+        self.sources, self.shapes = index.sizes, shapes
         ends = np.cumsum(self.shapes.prod(axis=1) * 3)
         self.cached = int(np.searchsorted(ends, budget, side="right"))
         self.starts = np.concatenate([[0], ends])
@@ -96,4 +111,4 @@ class ResizedImages:
         height, width = self.shapes[position].tolist()
         if (height, width) == size:
             return image
-        return cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
+        return cv2.resize(image, (width, height), interpolation=self.interpolation).astype(np.uint8, copy=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,7 +20,8 @@ class Sample:
     boxes     (N, 4) float32, x1 y1 x2 y2
     labels    (N,) int64
     polygons  None when no object has an outline, else N arrays (P, 2) float32 of x y; P = 0: this object has none
-    keypoints None without keypoints, else (N, K, 3) float32: x, y and 0 not labelled, 1 hidden, 2 visible
+    keypoints None without keypoints, else (N, K, 3) float32: x, y and 0 not labelled, 1 hidden, 2 visible;
+              where the flag is 0, x and y mean nothing
     """
 
     image: npt.NDArray[np.uint8]
@@ -46,7 +46,7 @@ class Targets(NamedTuple):
 
     def to(self, device: torch.device | str) -> Targets:
         """The same targets on `device`."""
-        return Targets(*(None if tensor is None else tensor.to(device, non_blocking=True) for tensor in self))
+        return Targets._make(None if tensor is None else tensor.to(device, non_blocking=True) for tensor in self)
 
 
 class Batch(NamedTuple):
@@ -64,24 +64,3 @@ class Batch(NamedTuple):
 def write_planes(image: npt.NDArray[np.uint8], out: npt.NDArray[np.uint8]) -> None:
     """Copy a BGR picture (H, W, 3) into contiguous RGB planes `out` (3, H, W)."""
     cv2.split(image, [out[2], out[1], out[0]])  # in place, and three times as fast as a transposing copy
-
-
-def stack_objects(
-    samples: Sequence[Sample],
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """The objects of all samples under each other: position of their sample (N,), labels (N,), boxes (N, 4)."""
-    counts = [len(sample.labels) for sample in samples]
-    return (
-        np.repeat(np.arange(len(samples)), counts),
-        np.concatenate([sample.labels for sample in samples]),
-        np.concatenate([sample.boxes for sample in samples]),
-    )
-
-
-def join_rings(rings: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-    """One outline (P, 2) that encloses what all `rings` do: they are strung on a path that is walked there and back."""
-    if not rings:
-        return np.zeros((0, 2), np.float32)
-    closed = [np.concatenate([ring, ring[:1]]) for ring in rings[1:]]
-    back = [ring[:1] for ring in reversed(rings[:-1])]
-    return np.concatenate([rings[0], rings[0][:1], *closed, *back]) if closed else rings[0]

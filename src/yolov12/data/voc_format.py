@@ -5,7 +5,8 @@
 -1 for one that is not of that class, which is left out. Objects of all classes are read either way.
 
 Corners are used as they are (no offset by one), clipped to the image; boxes without area are dropped, duplicates are
-kept. The image's size comes from the image, not from the XML. `difficult` objects are objects like any other.
+kept. The image's size comes from the image, not from the XML. `difficult` objects are objects like any other. There are
+boxes only, so of all tasks only `detect` can use them.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from pathlib import Path
 from xml.parsers import expat
 
 from yolov12.data.data_config import DataConfig
-from yolov12.data.files import match_labels, names_in, read_lines, read_regular_file, reason, swap_folder, walk_files
+from yolov12.data.files import match_labels, names_in, read_lines, read_regular_file, reason, swap_folder
 from yolov12.data.image_io import FOREIGN_SUFFIXES, SUFFIXES
-from yolov12.data.index import DataReport, Objects
+from yolov12.data.index import DataReport
+from yolov12.data.objects import Objects
 from yolov12.data.pixel_boxes import add_pixel_box
+from yolov12.data.text_labels import list_folder
 from yolov12.errors import DataError, did_you_mean, printable
 
 IMAGE_FOLDERS = ("JPEGImages", "images", "Images")
@@ -49,7 +52,9 @@ class _Element:
 class VocLabels:
     """The images of one split and their annotation files."""
 
-    def __init__(self, config: DataConfig, split: str, report: DataReport) -> None:
+    layout = None
+
+    def __init__(self, config: DataConfig, split: str, _task: str, report: DataReport) -> None:
         self.names = config.names
         self._numbers = {name: number for number, name in enumerate(config.names)}
         self.images: list[Path] = []
@@ -60,7 +65,7 @@ class VocLabels:
         self.image_ids = list(range(1, len(self.images) + 1))
 
     def _add_source(self, source: Path, root: Path, report: DataReport) -> None:
-        images, folders = _list_folder(source, report) if source.is_dir() else _list_file(source, root, report)
+        images, folders = _list_images(source, report) if source.is_dir() else _list_file(source, root, report)
         matches, tried = match_labels(images, ".xml", lambda _: folders)
         if images and not any(matches.values()):
             paths = ", ".join(printable(path) for path in tried)
@@ -129,11 +134,9 @@ def _number(text: str) -> float:
         return math.nan
 
 
-def _list_folder(folder: Path, report: DataReport) -> tuple[list[Path], list[Path]]:
+def _list_images(folder: Path, report: DataReport) -> tuple[list[Path], list[Path]]:
     """The images in a folder, and the folders where their annotations may be."""
-    images = [path for path in walk_files(folder) if path.suffix.lower() in SUFFIXES | FOREIGN_SUFFIXES]
-    if not images:
-        raise DataError(f"{printable(folder)}: {report.split}: no images in this folder")
+    images = list_folder(folder, report)
     swapped = [swap_folder(folder, dict.fromkeys(IMAGE_FOLDERS, name)) for name in ANNOTATION_FOLDERS]
     beside = [folder.parent / name for name in ANNOTATION_FOLDERS]
     return images, list(dict.fromkeys([*filter(None, swapped), *beside, folder]))
