@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from yolov12.results import Boxes, Result
+from yolov12.results import OBB, Boxes, Keypoints, Masks, Probs, Result
 from yolov12.visualize import save_result
 
 
@@ -30,3 +31,21 @@ def test_equal_names_do_not_overwrite_each_other(tmp_path: Path) -> None:
     for path in ("a/x.jpg", "b/x.jpg", "c/x.png"):
         save_result(result(path), tmp_path, image=True, labels=False)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["x.jpg", "x_2.jpg", "x_3.jpg"]
+
+
+def test_every_task_has_label_rows(tmp_path: Path) -> None:
+    """The rows themselves are those of `Result.save_txt`; here: that they arrive, with scores."""
+    whole = np.zeros((1, 50, 60), bool)
+    whole[0, 5:30, 5:30] = True
+    for name, parts in {
+        "seg": {"masks": Masks.from_data(whole)},
+        "pose": {"keypoints": Keypoints(np.ones((1, 2, 3)), (50, 60))},
+        "obb": {"obb": OBB(np.array([[20, 20, 10, 5, 0.3, 0.5, 0]]), (50, 60))},
+    }.items():
+        found = dataclasses.replace(result(f"{name}.png"), **parts)
+        (path,) = save_result(found, tmp_path, image=False, labels=True)
+        assert path.read_text().startswith("0 ")
+        assert path.read_text().endswith(" 0.500000\n")
+    picture = Result("cls.png", {0: "cell"}, (50, 60), result("x").boxes[[]], probs=Probs(np.ones(1)))
+    (path,) = save_result(picture, tmp_path, image=False, labels=True)
+    assert path.read_text() == "1.00 cell\n"

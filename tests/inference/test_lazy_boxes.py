@@ -10,25 +10,44 @@ from torch import Tensor, nn
 
 from model_factory import tiny_file
 from yolov12.inference import lazy_boxes
-from yolov12.inference.lazy_boxes import LazyBoxes
+from yolov12.inference.lazy_boxes import LazyBoxes, LocatingHead
 from yolov12.models.detector import build_model, fuse
-from yolov12.models.heads.detect import DetectHead, decode
+from yolov12.models.heads.detect import DetectHead
+
+TASKS = ("detect", "segment", "pose", "obb")
+SCORES = slice(4, 7)
 
 
 @pytest.fixture(scope="module")
-def head() -> DetectHead:
-    file = tiny_file()
-    model = build_model(file.config, seed=0)
-    model.load_state_dict(file.state)
-    found = fuse(model).heads["detect"]
+def heads() -> dict[str, LocatingHead]:
+    found: dict[str, LocatingHead] = {}
+    for task in TASKS:
+        file = tiny_file(task=task)
+        model = build_model(file.config, seed=0)
+        model.load_state_dict(file.state)
+        head = fuse(model).head
+        assert isinstance(head, LocatingHead)
+        found[task] = head
+    return found
+
+
+@pytest.fixture(scope="module")
+def head(heads: dict[str, LocatingHead]) -> DetectHead:
+    found = heads["detect"]
     assert isinstance(found, DetectHead)
     return found
 
 
-def maps(head: DetectHead, height: int, width: int, seed: int) -> list[Tensor]:
+def whole(head: LocatingHead, features: list[Tensor]) -> tuple[Tensor, Tensor | None]:
+    """The head everywhere."""
+    return head.decode(head(tuple(features)))
+
+
+def maps(head: LocatingHead, height: int, width: int, seed: int) -> list[Tensor]:
     """Features of an image of `height` x `width` strides of 32."""
     generator = torch.Generator().manual_seed(seed)
-    channels = [next(branch.parameters()).shape[1] for branch in head.box_branches]
+    branches = head.box_branches if isinstance(head, DetectHead) else head.detect.box_branches
+    channels = [next(branch.parameters()).shape[1] for branch in branches]
     sides = [32 // stride for stride in head.strides]
     return [
         torch.randn(1, count, height * side, width * side, generator=generator).to(memory_format=torch.channels_last)
@@ -36,25 +55,33 @@ def maps(head: DetectHead, height: int, width: int, seed: int) -> list[Tensor]:
     ]
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 99), st.floats(0, 1))
-def test_equals_the_whole_map(head: DetectHead, height: int, width: int, seed: int, rank: float) -> None:
+@settings(max_examples=80, deadline=None)
+@given(st.sampled_from(TASKS), st.integers(1, 4), st.integers(1, 4), st.integers(0, 99), st.floats(0, 1))
+def test_equals_the_whole_map(
+    heads: dict[str, LocatingHead], task: str, height: int, width: int, seed: int, rank: float
+) -> None:
+    head = heads[task]
     features = maps(head, height, width, seed)
     with torch.inference_mode():
-        dense = decode(head(tuple(features)), head.strides)
-        best = dense[0, 4:].amax(0)
+        dense, prototypes = whole(head, features)
+        best = dense[0, SCORES].amax(0)
         threshold = float(best.sort().values[int(rank * (len(best) - 1))])  # from all cells but one to none
-        found = LazyBoxes(head).decode(features, threshold)
+        found, found_prototypes = LazyBoxes(head).decode(features, threshold)
     shown = best > threshold
-    torch.testing.assert_close(found[0, 4:], dense[0, 4:])
-    torch.testing.assert_close(found[0, :4, shown], dense[0, :4, shown], atol=2e-3, rtol=1e-5)
+    assert found.shape == dense.shape
+    torch.testing.assert_close(found[0, SCORES], dense[0, SCORES])
+    torch.testing.assert_close(found[0][:, shown], dense[0][:, shown], atol=2e-3, rtol=1e-5)
     assert not found[0, :4, ~shown].any()
+    assert not found[0, 7:, ~shown].any()
+    assert (prototypes is None) == (found_prototypes is None) == (task != "segment")
+    if prototypes is not None:
+        torch.testing.assert_close(found_prototypes, prototypes)
 
 
 def test_few_cells_do_not_run_the_convolutions(head: DetectHead, monkeypatch: pytest.MonkeyPatch) -> None:
     features = maps(head, 4, 4, seed=0)
     with torch.inference_mode():
-        best = decode(head(tuple(features)), head.strides)[0, 4:].amax(0)
+        best = whole(head, features)[0][0, SCORES].amax(0)
         runs: list[nn.Module] = []
         hooks = [branch.register_forward_hook(lambda branch, *_: runs.append(branch)) for branch in head.box_branches]
         LazyBoxes(head).decode(features, float(best.max()))
@@ -69,24 +96,26 @@ def test_few_cells_do_not_run_the_convolutions(head: DetectHead, monkeypatch: py
 def test_a_score_that_is_not_a_number_hides_nothing(head: DetectHead) -> None:
     features = maps(head, 1, 1, seed=0)
     with torch.inference_mode():
-        dense = decode(head(tuple(features)), head.strides)
+        dense, _ = whole(head, features)
         features[0][0, :, 0, 0] = float("nan")
-        found = LazyBoxes(head).decode(features, 0.999)
+        found, _ = LazyBoxes(head).decode(features, 0.999)
     assert found[0, 4:, 0].isnan().all()
     assert found[0, :4, 0].isnan().any()
     assert not found[0, :4, -1].any()
     assert dense.shape == found.shape
 
 
-def test_the_number_of_threads_does_not_matter(head: DetectHead) -> None:
+@pytest.mark.parametrize("task", TASKS)
+def test_the_number_of_threads_does_not_matter(heads: dict[str, LocatingHead], task: str) -> None:
+    head = heads[task]
     features, before = maps(head, 3, 4, seed=1), torch.get_num_threads()
     found = []
     try:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
             with torch.inference_mode():
-                best = decode(head(tuple(features)), head.strides)[0, 4:].amax(0)
-                found.append(LazyBoxes(head).decode(features, float(best.quantile(0.9))))
+                best = whole(head, features)[0][0, SCORES].amax(0)
+                found.append(LazyBoxes(head).decode(features, float(best.quantile(0.9))).dense)
     finally:
         torch.set_num_threads(before)
     assert torch.equal(found[0], found[1])

@@ -22,7 +22,9 @@ from PIL import Image
 
 from model_factory import tiny_file
 from stub_runtime import CLASSES, StubRuntime
+from yolov12.config.model import TASKS
 from yolov12.config.run import PredictConfig
+from yolov12.detections import Decoded
 from yolov12.errors import ConfigError, SourceError, UserError
 from yolov12.inference import predictor as predictor_module
 from yolov12.inference.predictor import Predictor, class_numbers
@@ -56,9 +58,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def tiny_runtime() -> TorchRuntime:
+def tiny_runtime(task: str = "detect") -> TorchRuntime:
     """A small real network whose scores are high enough to detect something everywhere."""
-    file = tiny_file()
+    file = tiny_file(task=task)
     model = build_model(file.config, seed=0)
     model.load_state_dict(file.state)
     with torch.no_grad():
@@ -73,6 +75,24 @@ RUNTIMES: dict[str, Callable[[], Any]] = {"stub": StubRuntime, "torch": tiny_run
 
 def rows(results: Iterator[Result] | list[Result]) -> list[npt.NDArray[np.float32]]:
     return [result.boxes.data.numpy() for result in results]
+
+
+def assert_same(found: Iterator[Result] | list[Result], expected: list[Result]) -> None:
+    """The same results of any task; but for last bits, see `assert_equal`."""
+    found = list(found)
+    assert len(found) == len(expected)
+    for a, b in zip(found, expected, strict=True):
+        assert a.orig_shape == b.orig_shape
+        assert_equal([a.boxes.data.numpy()], [b.boxes.data.numpy()])
+        for part in ("keypoints", "obb", "probs"):
+            one, other = getattr(a, part), getattr(b, part)
+            assert (one is None) == (other is None)
+            if one is not None:
+                np.testing.assert_allclose(one.data, other.data, rtol=0, atol=1e-3)
+        assert (a.masks is None) == (b.masks is None)
+        if a.masks is not None and b.masks is not None:
+            different = (a.masks.data != b.masks.data).sum()
+            assert different <= 1e-3 * a.masks.data.size
 
 
 def assert_equal(found: list[npt.NDArray[np.float32]], expected: list[npt.NDArray[np.float32]]) -> None:
@@ -93,6 +113,60 @@ def test_one_by_one_list_folder_and_glob_are_identical(kind: str, folder: Path) 
         assert_equal(rows(predictor.predict(folder, config(batch=batch))), one_by_one)
     assert_equal(rows(predictor.predict(paths, QUIET)), one_by_one)
     assert_equal(rows(predictor.predict(f"{folder}/*.png", QUIET)), one_by_one)
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("make", [StubRuntime, tiny_runtime])
+def test_every_task_agrees_with_itself(make: Callable[[str], Any], task: str, folder: Path) -> None:
+    """One image, a list and a folder; and something is found."""
+    predictor = Predictor(make(task), NAMES, task)
+    paths = sorted(folder.iterdir())[:12]
+    low = config(conf=0.3, max_det=20)
+    one_by_one = [result for path in paths for result in predictor.predict(path, low)]
+    assert_same(predictor.predict(paths, low), one_by_one)
+    assert_same(list(predictor.predict(folder, config(conf=0.3, max_det=20, batch=3)))[:12], one_by_one)
+    assert sum(map(len, one_by_one)) >= len(paths)
+    for result in one_by_one:
+        found = (result.masks, result.keypoints, result.obb, result.probs)
+        expected = {"segment": 0, "pose": 1, "obb": 2, "classify": 3}.get(task)
+        assert [part is not None for part in found] == [number == expected for number in range(4)]
+        assert result.plot().shape == (*result.orig_shape, 3)
+
+
+def test_masks_keypoints_and_corners_come_back_to_the_original_image() -> None:
+    """A picture of twice the size gives the same, twice as large."""
+    image = np.full((48, 64, 3), (250, 100, 10), np.uint8)
+    large = np.repeat(np.repeat(image, 2, axis=0), 2, axis=1)
+    for task in ("segment", "pose", "obb"):
+        small_one, large_one = (
+            next(iter(Predictor(StubRuntime(task), NAMES, task).predict(one, QUIET))) for one in (image, large)
+        )
+        np.testing.assert_allclose(2 * small_one.boxes.xyxy, large_one.boxes.xyxy, atol=1e-3)
+        if small_one.keypoints is not None and large_one.keypoints is not None:
+            np.testing.assert_allclose(2 * small_one.keypoints.xy, large_one.keypoints.xy, atol=1e-3)
+        if small_one.obb is not None and large_one.obb is not None:
+            np.testing.assert_allclose(2 * small_one.obb.xyxyxyxy, large_one.obb.xyxyxyxy, atol=1e-3)
+        if small_one.masks is not None and large_one.masks is not None:
+            doubled = small_one.masks.data.repeat(2, axis=1).repeat(2, axis=2)
+            assert doubled.any()
+            assert (doubled != large_one.masks.data).mean() < 0.02
+
+
+def test_a_picture_to_classify_is_cropped_to_its_middle() -> None:
+    runtime = StubRuntime("classify")
+    image = np.full((60, 200, 3), (255, 0, 0), np.uint8)
+    image[:, 70:130] = (0, 0, 255)  # the middle is red
+    (result,) = Predictor(runtime, NAMES, "classify").predict(image, config(imgsz=32))
+    assert runtime.batches == [(1, 32, 32, 3)]
+    assert result.probs is not None
+    assert result.probs.top1 == 2
+    assert float(result.probs.top1conf) > 0.98
+    assert len(result.boxes) == 0
+
+
+def test_an_unknown_task(stub: StubRuntime) -> None:
+    with pytest.raises(ConfigError, match="detect, segment, classify, pose, obb"):
+        Predictor(stub, NAMES, "depth")
 
 
 @pytest.mark.parametrize("kind", RUNTIMES)
@@ -151,7 +225,7 @@ def test_the_first_result_does_not_wait_for_the_last_image(stub: StubRuntime) ->
             loaded.append(i)
             yield predictor_module.Item(f"{i}", lambda: np.zeros((32, 32, 3), np.uint8))
 
-    call = predictor_module._Call(stub, NAMES, QUIET, predictor_module.NmsOptions())
+    call = predictor_module._Call(stub, NAMES, "detect", QUIET, predictor_module.NmsOptions())
     results = predictor_module._many(call, items(), predictor_module.WINDOW)
     for i, result in enumerate(results):
         assert result.path == str(i)
@@ -242,9 +316,9 @@ def test_boxes_come_back_to_the_original_image() -> None:
     """A box that fills the canvas fills the image, whatever its shape."""
 
     class Filling(StubRuntime):
-        def __call__(self, images: npt.NDArray[np.uint8], min_score: float = 0.0) -> npt.NDArray[np.float32]:
+        def __call__(self, images: npt.NDArray[np.uint8], min_score: float = 0.0) -> Decoded:
             height, width = images.shape[1:3]
-            return np.array([[[width / 2], [height / 2], [width], [height], [0.9], [0], [0]]], np.float32)
+            return Decoded(np.array([[[width / 2], [height / 2], [width], [height], [0.9], [0], [0]]], np.float32))
 
     for shape in ((480, 640), (37, 911), (2000, 3), (64, 64)):
         for rect in (True, False):

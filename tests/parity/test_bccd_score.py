@@ -18,7 +18,7 @@ from yolov12.evaluation.evaluator import evaluate
 from yolov12.inference.runtimes import TorchRuntime
 from yolov12.metrics import DetectionMetrics, evaluate_detections
 from yolov12.models.detector import build_model
-from yolov12.postprocess import NmsOptions, select
+from yolov12.postprocess import NmsOptions, find_boxes
 
 TOLERANCE = 0.002
 
@@ -82,8 +82,8 @@ def test_one_label_per_anchor_gives_the_recorded_numbers_to_the_last_digit(
     detections = []
     for path, (height, width) in zip(index.paths, index.sizes.tolist(), strict=True):
         letterbox = Letterbox.fit((height, width), 320, rect=True)
-        rows = select(runtime(letterbox.apply(read_image(path))[None])[0], len(index.names), options)
-        detections.append(np.column_stack([letterbox.to_original(rows[:, :4]), rows[:, 4:]]))
+        (decoded,) = runtime(letterbox.apply(read_image(path))[None]).images()
+        detections.append(find_boxes(decoded, letterbox, len(index.names), options))
     stats = evaluate_detections(index, detections).box.stats[:6]
     np.testing.assert_allclose(stats, reference["stats_AP_AP50_AP75_APs_APm_APl"], rtol=0, atol=2e-5)
 

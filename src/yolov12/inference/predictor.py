@@ -1,4 +1,4 @@
-"""From a source to results: decode, letterbox, run, suppress, map back to the original image.
+"""From a source to results: decode, place on the canvas, run, suppress, map back to the original image.
 
 The predictor keeps no state: every call carries its options, so that many threads may share one. Images are decoded by
 a few threads while the network runs. Over many images it looks ahead over a window and runs those of equal canvas
@@ -15,19 +15,20 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from yolov12.config.run import PredictConfig
+from yolov12.data.center_crop import CenterCrop
 from yolov12.data.letterbox import Letterbox
 from yolov12.data.sources import Item, Source, SourceOptions, open_source
+from yolov12.detections import Decoded, Detections
 from yolov12.errors import ConfigError, SourceError, did_you_mean
 from yolov12.inference.progress import with_progress
 from yolov12.inference.runtimes import Runtime
-from yolov12.postprocess import NmsOptions, select
-from yolov12.results import Boxes, Pixels, Result
+from yolov12.postprocess import POSTPROCESS, NmsOptions, Placement
+from yolov12.results import OBB, Boxes, Keypoints, Pixels, Probs, Result
 
 WINDOW: Final = 64
 """Images ahead of the one that is due: enough to find batches of equal canvas among mixed sizes."""
@@ -37,12 +38,15 @@ LIST_BYTES: Final = 512 * 2**20
 """Pixels that the results of one call keep when they are collected in a list; later ones read again, or have none."""
 
 
+View = Letterbox | CenterCrop
+
+
 @dataclass(frozen=True, eq=False)
 class Placed:
     """An image on its canvas. `pixels` is the original, unless it is large and can be read again."""
 
     item: Item
-    letterbox: Letterbox
+    view: View
     canvas: Pixels
     pixels: Pixels | None
     milliseconds: float
@@ -68,10 +72,12 @@ class Slot:
 
 
 class Predictor:
-    """Finds objects with one runtime. `names` are the classes in the order of the network's outputs."""
+    """Finds what `task` asks for with one runtime. `names` are the classes in the order of the network's outputs."""
 
-    def __init__(self, runtime: Runtime, names: Mapping[int, str]) -> None:
-        self.runtime, self.names = runtime, dict(names)
+    def __init__(self, runtime: Runtime, names: Mapping[int, str], task: str = "detect") -> None:
+        if task not in POSTPROCESS:
+            raise ConfigError(f"task {task!r}: choose one of {', '.join(POSTPROCESS)}")
+        self.runtime, self.names, self.task = runtime, dict(names), task
 
     def predict(self, source: Any, config: PredictConfig) -> Iterator[Result]:
         """Results in input order, made as they are asked for; `source` and `config` are checked at once.
@@ -87,7 +93,7 @@ class Predictor:
             agnostic=config.agnostic_nms,
         )
         opened = open_source(source, SourceOptions(config.max_pixels, config.vid_stride))
-        call = _Call(self.runtime, self.names, config, options)
+        call = _Call(self.runtime, self.names, self.task, config, options)
         results = _bounded(_start(call, opened), config)
         return with_progress(results, opened.count) if config.verbose and opened.kind in ("many", "video") else results
 
@@ -113,6 +119,7 @@ class _Call:
 
     runtime: Runtime
     names: Mapping[int, str]
+    task: str
     config: PredictConfig
     options: NmsOptions
 
@@ -124,10 +131,14 @@ class _Call:
         except SourceError as error:
             return Failed(item, error)
         height, width = image.shape[:2]
-        letterbox = Letterbox.fit((height, width), self.config.imgsz, rect=self.config.rect)
-        canvas = letterbox.apply(image)
+        view: View
+        if self.task == "classify":
+            view = CenterCrop.fit((height, width), self.config.imgsz)
+        else:
+            view = Letterbox.fit((height, width), self.config.imgsz, rect=self.config.rect)
+        canvas = view.apply(image)
         keep = image.nbytes <= KEPT_BYTES or not item.again
-        return Placed(item, letterbox, canvas, image if keep else None, _since(started))
+        return Placed(item, view, canvas, image if keep else None, _since(started))
 
     def run(self, batch: Sequence[Ready]) -> list[Result]:
         """Results of images on equal canvases, or of items that failed."""
@@ -138,19 +149,19 @@ class _Call:
         started = time.perf_counter()
         decoded = self.runtime(np.stack([one.canvas for one in placed]), self.options.conf)
         milliseconds = _since(started) / len(placed)
-        return [self.finish(one, dense, milliseconds) for one, dense in zip(placed, decoded, strict=True)]
+        return [self.finish(one, found, milliseconds) for one, found in zip(placed, decoded.images(), strict=True)]
 
-    def finish(self, placed: Placed, decoded: npt.NDArray[np.float32], inference: float) -> Result:
+    def finish(self, placed: Placed, decoded: Decoded, inference: float) -> Result:
         """Suppress, map back to the original image, wrap up."""
         started = time.perf_counter()
-        rows = select(decoded, len(self.names), self.options)
-        rows[:, :4] = placed.letterbox.to_original(rows[:, :4])
-        shape = placed.letterbox.source
+        view = cast(Placement, placed.view)  # a picture to classify has no way back, and needs none
+        found = POSTPROCESS[self.task](decoded, view, len(self.names), self.options)
+        shape = placed.view.source
         return Result(
             path=placed.item.name,
             names=self.names,
             orig_shape=shape,
-            boxes=Boxes(rows, shape),
+            **_parts(found, shape),
             pixels=placed.pixels,
             reload=placed.item.load if placed.item.again else None,
             frame=placed.item.frame,
@@ -158,6 +169,19 @@ class _Call:
             runtime=self.runtime.name,
             precision=self.runtime.precision,
         )
+
+
+def _parts(found: Detections, shape: tuple[int, int]) -> dict[str, Any]:
+    """The parts of a result that one image's detections are."""
+    rows = found.rows
+    rotated = None if found.rotated is None else np.concatenate((found.rotated, rows[:, 4:]), axis=1)
+    return {
+        "boxes": Boxes(rows, shape),
+        "masks": found.masks,
+        "keypoints": None if found.keypoints is None else Keypoints(found.keypoints, shape),
+        "obb": None if rotated is None else OBB(rotated, shape),
+        "probs": None if found.scores is None else Probs(found.scores),
+    }
 
 
 def _start(call: _Call, source: Source) -> Iterator[Result]:
@@ -211,7 +235,7 @@ def _next_batch(window: Iterable[Slot], size: int) -> list[Slot]:
 
 
 def _canvas_shape(ready: Ready) -> tuple[int, int] | None:
-    return ready.letterbox.canvas if isinstance(ready, Placed) else None
+    return ready.view.canvas if isinstance(ready, Placed) else None
 
 
 def _bounded(results: Iterator[Result], config: PredictConfig) -> Iterator[Result]:

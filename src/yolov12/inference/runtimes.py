@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final, Protocol
 
 import cv2
@@ -16,28 +18,26 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from yolov12.config.model import PoseHeadConfig
+from yolov12.detections import Decoded
 from yolov12.errors import ConfigError, SetupError
 from yolov12.inference import cpu_convolution
-from yolov12.inference.lazy_boxes import LazyBoxes
+from yolov12.inference.lazy_boxes import LazyBoxes, LocatingHead
 from yolov12.inference.memory import keep_freed_memory
+from yolov12.inference.tolerance import within_tolerance
 from yolov12.models.detector import Detector, fuse
-from yolov12.models.heads.detect import DetectHead, decode
+from yolov12.models.heads.classify import ClassifyHead
 
 DTYPES: Final[dict[str, torch.dtype]] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-HEAD: Final = "detect"
 MAX_LANES: Final = 8
-
-# How far half precision may be from fp32 to be used by itself, and on how many of the best anchors boxes are compared
-# (elsewhere no box is ever shown, and the distribution over distances is too flat to say anything).
-SCORE_TOLERANCE, BOX_TOLERANCE, COMPARED_ANCHORS = 0.01, 1.0, 20
 
 
 class Runtime(Protocol):
-    """Runs a detector.
+    """Runs a network for its task.
 
-    Called with uint8 BGR canvases (B, H, W, 3), sides multiples of 32, it returns float32 (B, 4 + C, A): cx, cy, w, h
-    in canvas pixels, then scores in 0..1. Who needs no box of an anchor whose scores are all at most `min_score` says
-    so: the runtime may leave those boxes at zero.
+    Called with uint8 BGR canvases (B, H, W, 3), sides multiples of 32, it returns `Decoded` of the batch: boxes cx, cy,
+    w, h in canvas pixels, scores in 0..1, and what the task adds. Who needs nothing of an anchor whose scores are all
+    at most `min_score` says so: the runtime may leave everything but its scores at zero.
     """
 
     @property
@@ -48,7 +48,7 @@ class Runtime(Protocol):
     def precision(self) -> str:
         """The arithmetic in use: 'fp32', 'bf16' or 'fp16'."""
 
-    def __call__(self, images: NDArray[np.uint8], min_score: float = 0.0) -> NDArray[np.float32]:
+    def __call__(self, images: NDArray[np.uint8], min_score: float = 0.0) -> Decoded:
         """Decoded output of a batch."""
 
 
@@ -69,17 +69,17 @@ class TorchRuntime:
         self.name, self.precision = "torch", precision
         self._dtype = DTYPES[precision]
         self._model = fuse(model).to(self.device, self._dtype)
-        head = self._model.heads[HEAD]
-        if not isinstance(head, DetectHead):
-            raise TypeError(f"expected a detection head, got {type(head).__name__}")
-        self._head = head
+        self._head = self._model.head
+        head_config = model.config.heads[model.config.task]
+        self._keypoint_shape = head_config.keypoints if isinstance(head_config, PoseHeadConfig) else None
         self._lazy: LazyBoxes | None = None
         for weight in self._model.parameters():
             if weight.ndim == 4:
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         if self.device.type == "cpu":
             keep_freed_memory()
-            self._lazy = LazyBoxes(self._head)
+            if isinstance(self._head, LocatingHead):
+                self._lazy = LazyBoxes(self._head)
             native = precision == "fp32" or native_half(self.device) is self._dtype
             if native and cpu_convolution.available():
                 cpu_convolution.fuse_activations(self._model)
@@ -88,28 +88,40 @@ class TorchRuntime:
         threads = torch.get_num_threads()
         self._lanes = _open_lanes(threads) if self.device.type == "cpu" and threads > 1 else None
 
-    def __call__(self, images: NDArray[np.uint8], min_score: float = 0.0) -> NDArray[np.float32]:
-        """Decoded output (B, 4 + C, A) of canvases (B, H, W, 3)."""
-        if len(images) < 2 or self._lazy is None:
+    def __call__(self, images: NDArray[np.uint8], min_score: float = 0.0) -> Decoded:
+        """Decoded output of canvases (B, H, W, 3)."""
+        if len(images) < 2 or self.device.type != "cpu":
             return self._run(images, min_score)
         singles = np.split(images, len(images))
         if self._lanes is None or torch.get_num_threads() < 2:
-            return np.concatenate([self._run(image, min_score) for image in singles])
-        return np.concatenate(list(self._lanes.map(self._run, singles, itertools.repeat(min_score))))
+            return _joined([self._run(image, min_score) for image in singles])
+        return _joined(list(self._lanes.map(self._run, singles, itertools.repeat(min_score))))
 
-    def _run(self, images: NDArray[np.uint8], min_score: float) -> NDArray[np.float32]:
+    def _run(self, images: NDArray[np.uint8], min_score: float) -> Decoded:
         flat = np.ascontiguousarray(images).reshape(-1, images.shape[2], 3)  # (B * H, W, 3)
         rgb = cv2.cvtColor(flat, cv2.COLOR_BGR2RGB).reshape(images.shape)
         with torch.inference_mode():
             # (B, H, W, 3) -> (B, 3, H, W): the permuted view already is channels_last.
             features = torch.from_numpy(rgb).to(self.device).permute(0, 3, 1, 2).to(self._dtype).div_(255)
-            levels = self._model.neck(self._model.backbone(features))
+            levels = self._model.backbone(features)
+            if not isinstance(self._head, ClassifyHead):
+                levels = self._model.neck(levels)
             if self._lazy is not None and min_score > 0:
-                decoded = self._lazy.decode(levels, min_score)
+                dense, prototypes = self._lazy.decode(levels, min_score)
             else:
-                decoded = decode(self._head(levels), self._head.strides)
-            output: NDArray[np.float32] = decoded.cpu().numpy()
-        return output
+                dense, prototypes = self._head.decode(self._head(levels))
+            masks = None if prototypes is None else prototypes.cpu().numpy()
+            return Decoded(dense.cpu().numpy(), masks, self._keypoint_shape)
+
+
+def _joined(singles: Sequence[Decoded]) -> Decoded:
+    """One batch of several."""
+    prototypes = [single.prototypes for single in singles if single.prototypes is not None]
+    return Decoded(
+        np.concatenate([single.dense for single in singles]),
+        np.concatenate(prototypes) if prototypes else None,
+        singles[0].keypoint_shape,
+    )
 
 
 def _open_lanes(threads: int) -> ThreadPoolExecutor:
@@ -125,11 +137,11 @@ def _open_lanes(threads: int) -> ThreadPoolExecutor:
 class AutoPrecision:
     """Half precision if it agrees with fp32 on the first images, else fp32: one decision for the object's life.
 
-    `precision` is 'fp32' until that decision.
+    `agrees` compares fp32's output with that of half precision. `precision` is 'fp32' until that decision.
     """
 
-    def __init__(self, reference: Runtime, candidate: Runtime) -> None:
-        self._reference, self._candidate = reference, candidate
+    def __init__(self, reference: Runtime, candidate: Runtime, agrees: Callable[[Decoded, Decoded], bool]) -> None:
+        self._reference, self._candidate, self._agrees = reference, candidate, agrees
         self._chosen: Runtime | None = None
         self._lock = threading.Lock()
 
@@ -143,26 +155,15 @@ class AutoPrecision:
         """The arithmetic in use."""
         return (self._chosen or self._reference).precision
 
-    def __call__(self, images: NDArray[np.uint8], min_score: float = 0.0) -> NDArray[np.float32]:
+    def __call__(self, images: NDArray[np.uint8], min_score: float = 0.0) -> Decoded:
         """Decoded output; the first call also decides, and others wait for it."""
         with self._lock:
             if self._chosen is None:
                 expected, found = self._reference(images), self._candidate(images)
-                agrees = within_tolerance(expected, found)
+                agrees = self._agrees(expected, found)
                 self._chosen = self._candidate if agrees else self._reference
                 return found if agrees else expected
         return self._chosen(images, min_score)
-
-
-def within_tolerance(expected: NDArray[np.float32], found: NDArray[np.float32]) -> bool:
-    """Whether two decoded outputs (B, 4 + C, A) differ by at most 0.01 in all scores and 1 px in the best boxes."""
-    if not bool((np.abs(expected[:, 4:] - found[:, 4:]) <= SCORE_TOLERANCE).all()):  # written so that NaN fails
-        return False
-    best = np.argsort(-expected[:, 4:].max(axis=1), axis=1)[:, :COMPARED_ANCHORS]  # (B, n)
-    boxes = (np.take_along_axis(decoded[:, :4], best[:, None], axis=2) for decoded in (expected, found))
-    (center_a, size_a), (center_b, size_b) = ((box[:, :2], box[:, 2:]) for box in boxes)
-    corners = (center_a + side * size_a / 2 - center_b - side * size_b / 2 for side in (-1, 1))
-    return all(bool((np.abs(difference) <= BOX_TOLERANCE).all()) for difference in corners)
 
 
 def torch_runtime(model: Detector, device: str | torch.device = "cpu", precision: str = "auto") -> Runtime:
@@ -171,7 +172,11 @@ def torch_runtime(model: Detector, device: str | torch.device = "cpu", precision
         return TorchRuntime(model, device, precision)
     faster = faster_precision(torch.device(device))
     reference = TorchRuntime(model, device, "fp32")
-    return AutoPrecision(reference, TorchRuntime(model, device, faster)) if faster else reference
+    if not faster:
+        return reference
+    task = model.config.task
+    agrees = partial(within_tolerance, task=task, num_classes=model.config.num_classes)
+    return AutoPrecision(reference, TorchRuntime(model, device, faster), agrees)
 
 
 def faster_precision(device: torch.device) -> str | None:

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from yolov12.postprocess import NmsOptions, best_first, select
+from yolov12.postprocess import NmsOptions, select
+from yolov12.postprocess.nms import best_first
 
 Rows = npt.NDArray[np.float32]
 

@@ -1,8 +1,7 @@
-"""From decoded head output to detections: threshold, class filter and greedy non-maximum suppression, in numpy.
+"""Greedy non-maximum suppression of upright boxes: threshold, class filter, suppression, in numpy.
 
-Runs on one image in the network's input space; undoing the letterbox is the caller's next step. The rules are those of
-the published models' evaluation (strict score threshold, plain IoU, a box is dropped when IoU > `iou`), so that
-detections can be compared row by row. Nothing here needs torch: any runtime that yields the dense array can use it.
+Runs on one image in the network's input space. The rules are those of the published models' evaluation (strict score
+threshold, plain IoU, a box is dropped when IoU > `iou`), so that detections can be compared row by row.
 """
 
 from __future__ import annotations
