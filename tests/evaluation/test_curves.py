@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
@@ -11,8 +12,10 @@ import pytest
 from PIL import Image
 
 from index_factory import make_index
+from yolov12.detections import Detections
 from yolov12.evaluation.curves import draw_metrics, draw_training, drawable
-from yolov12.metrics import DetectionMetrics, evaluate_detections
+from yolov12.metrics import DetectionMetrics, evaluate_classification, evaluate_detections
+from yolov12.results import Masks
 
 PICTURES = ["F1_curve.png", "PR_curve.png", "P_curve.png", "R_curve.png", "confusion_matrix.png"]
 
@@ -20,7 +23,7 @@ PICTURES = ["F1_curve.png", "PR_curve.png", "P_curve.png", "R_curve.png", "confu
 def scored(names: list[str], objects: int) -> DetectionMetrics:
     truth = [(10.0 * k, 0.0, 10.0 * k + 8, 9.0, k % len(names)) for k in range(objects)]
     rows = np.array([(*thing[:4], 1 / (k + 2), thing[4]) for k, thing in enumerate(truth[::2])]).reshape(-1, 6)
-    return evaluate_detections(make_index([truth], names), [rows])
+    return evaluate_detections(make_index([truth], names), [Detections(rows)])
 
 
 def global_settings() -> dict[str, object]:
@@ -50,6 +53,35 @@ def test_every_picture_is_written(
             assert np.asarray(picture.convert("L")).std() > 5  # not a blank sheet
     assert global_settings() == settings
     assert "matplotlib.pyplot" not in sys.modules
+
+
+def names_of(paths: list[Path], folder: Path) -> list[str]:
+    """File names, all of which are there and not blank."""
+    assert sorted(paths) == sorted(folder.iterdir())
+    for path in paths:
+        with Image.open(path) as picture:
+            assert np.asarray(picture.convert("L")).std() > 5
+    return [path.name for path in paths]
+
+
+@pytest.mark.parametrize(("task", "prefix"), [("segment", "mask"), ("pose", "pose")])
+def test_masks_and_keypoints_have_curves_of_their_own(tmp_path: Path, task: str, prefix: str) -> None:
+    points = np.array([[[5, 5, 2]]], np.float32)
+    index = replace(make_index([[(0, 0, 10, 20, 0)]]), keypoints=points, keypoint_shape=(1, 3))
+    masks = Masks.from_data(np.ones((1, 500, 700), bool))
+    found = Detections(np.array([[0, 0, 10, 20, 0.9, 0.0]]), masks=masks, keypoints=points)
+    paths = draw_metrics(evaluate_detections(index, [found], task), tmp_path)
+    curves = [name for name in PICTURES if name.endswith("curve.png")]
+    expected = [*PICTURES, *(f"{prefix}_{name}" for name in curves)]
+    assert sorted(names_of(paths, tmp_path)) == sorted(expected)
+
+
+@pytest.mark.parametrize("classes", [2, 40])
+def test_a_classifier_has_its_confusion_matrix(tmp_path: Path, classes: int) -> None:
+    names = [f"class {k}" for k in range(classes)]
+    found = Detections(np.zeros((0, 6)), scores=np.linspace(0, 1, classes, dtype=np.float32))
+    metrics = evaluate_classification(make_index([[(0, 0, 9, 9, 1)]], names), [found])
+    assert names_of(draw_metrics(metrics, tmp_path), tmp_path) == ["confusion_matrix.png"]
 
 
 @pytest.mark.parametrize(

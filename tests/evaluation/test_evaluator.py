@@ -13,34 +13,50 @@ import pytest
 from index_factory import make_index
 from yolov12.config.run import ValConfig
 from yolov12.data.index import ImageIndex
+from yolov12.detections import Decoded
 from yolov12.errors import ConfigError, DataError, ImageError
 from yolov12.evaluation import evaluator
-from yolov12.evaluation.evaluator import evaluate, match_classes, plan
+from yolov12.evaluation.evaluator import evaluate, match_classes
+from yolov12.metrics import ClassificationMetrics
 
 CONFIG = ValConfig(imgsz=128, batch=3, verbose=False)
 SHAPES = [(60, 80), (80, 60), (60, 80), (64, 64), (300, 401), (60, 80), (31, 200), (60, 80)]
 
 
 class WhiteBoxRuntime:
-    """Finds the one white rectangle of each canvas; remembers the shapes it was called with."""
+    """Finds the one white rectangle of each canvas, as `task` wants it; remembers the shapes it was called with.
+
+    Masks are its pixels (one prototype), keypoints two opposite corners, and the class of a picture is 1 if its middle
+    is white, else 0.
+    """
 
     name, precision = "white box", "fp32"
 
-    def __init__(self, num_classes: int = 2) -> None:
-        self.num_classes = num_classes
+    def __init__(self, num_classes: int = 2, task: str = "detect") -> None:
+        self.num_classes, self.task = num_classes, task
         self.shapes: list[tuple[int, ...]] = []
 
-    def __call__(self, images: np.ndarray, min_score: float = 0.0) -> np.ndarray:
+    def __call__(self, images: np.ndarray, min_score: float = 0.0) -> Decoded:
         assert images.dtype == np.uint8
         self.shapes.append(images.shape)
-        decoded = np.zeros((len(images), 4 + self.num_classes, 5), np.float32)
-        for answer, image in zip(decoded, images, strict=True):
-            y, x = (image.min(axis=2) > 200).nonzero()
+        white = images.min(axis=3) > 200  # (B, H, W)
+        if self.task == "classify":
+            middle = white[:, images.shape[1] // 2, images.shape[2] // 2]
+            scores = np.stack([~middle, middle, *[np.zeros_like(middle)] * (self.num_classes - 2)], axis=1)
+            return Decoded(scores.astype(np.float32))
+        extras = {"segment": 1, "pose": 6, "obb": 1}.get(self.task, 0)
+        dense = np.zeros((len(images), 4 + self.num_classes + extras, 5), np.float32)
+        for answer, mask in zip(dense, white, strict=True):
+            y, x = mask.nonzero()
             if len(x):
                 x1, y1, x2, y2 = x.min(), y.min(), x.max() + 1, y.max() + 1
                 answer[:4, 0] = (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1
                 answer[4, 0] = 0.9
-        return decoded
+                answer[4 + self.num_classes :, 0] = {
+                    "segment": [1], "pose": [x1, y1, 0.9, x2, y2, 0.8], "obb": [0],
+                }.get(self.task, [])  # fmt: skip
+        quarter = white[:, 2::4, 2::4, None].transpose(0, 3, 1, 2).astype(np.float32) * 2 - 1
+        return Decoded(dense, quarter if self.task == "segment" else None, (2, 3) if self.task == "pose" else None)
 
 
 @pytest.fixture
@@ -82,30 +98,6 @@ def test_equal_canvases_share_a_batch(index: ImageIndex) -> None:
     assert sorted(shape[:3] for shape in runtime.shapes) == sorted(
         [(3, 96, 128), (2, 96, 128), (1, 128, 96), (1, 128, 128), (1, 32, 128)]
     )
-
-
-@pytest.mark.parametrize(
-    ("shapes", "imgsz", "canvases"),
-    [
-        pytest.param([(640, 640)], 640, [(672, 672)], id="square"),
-        pytest.param([(480, 640)], 320, [(256, 352)], id="landscape"),
-        pytest.param([(640, 480)], 320, [(352, 256)], id="portrait"),
-        pytest.param([(480, 640), (640, 480)], 320, [(352, 352)], id="mixed"),
-        pytest.param([(640, 480), (480, 640), (481, 640)], 320, [(288, 352), (352, 256)], id="sorted, two batches"),
-    ],
-)
-def test_reference_canvases(shapes: list[tuple[int, int]], imgsz: int, canvases: list[tuple[int, int]]) -> None:
-    batches = plan(
-        make_index([[]] * len(shapes), sizes=shapes), replace(CONFIG, imgsz=imgsz, batch=2, protocol="reference")
-    )
-    assert [batch[0].letterbox.canvas for batch in batches] == canvases
-    assert all(len({placement.letterbox.canvas for placement in batch}) == 1 for batch in batches)
-    assert sorted(placement.index for batch in batches for placement in batch) == list(range(len(shapes)))
-
-
-def test_reference_needs_one_side() -> None:
-    with pytest.raises(ConfigError, match="--protocol reference"):
-        plan(make_index([[]]), replace(CONFIG, imgsz=(64, 96), protocol="reference"))
 
 
 def test_a_bad_image_stops_or_is_skipped(index: ImageIndex) -> None:
@@ -154,8 +146,64 @@ def test_nothing_is_printed_and_no_thread_stays(index: ImageIndex, capsys: pytes
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("evaluate")]
 
 
-def test_an_empty_index() -> None:
-    assert evaluate(WhiteBoxRuntime(), make_index([]), CONFIG).images == 0
+@pytest.mark.parametrize("task", ["detect", "segment", "pose", "obb", "classify"])
+def test_an_empty_index(task: str) -> None:
+    assert evaluate(WhiteBoxRuntime(), make_index([]), CONFIG, task).images == 0
+
+
+@pytest.mark.parametrize("protocol", ["predict", "reference"])
+@pytest.mark.parametrize(("task", "part"), [("segment", "mask"), ("pose", "pose"), ("obb", "box")])
+def test_masks_keypoints_and_rotated_boxes_come_back_in_original_pixels(
+    index: ImageIndex, task: str, part: str, protocol: str
+) -> None:
+    opposite = np.insert(index.boxes.reshape(-1, 2, 2), 2, 2, axis=2).astype(np.float32)
+    index = replace(index, keypoints=opposite, keypoint_shape=(2, 3))
+    metrics = evaluate(WhiteBoxRuntime(task=task), index, replace(CONFIG, imgsz=256, protocol=protocol), task)
+    assert metrics.task == task
+    scores = metrics.parts[part]
+    assert scores.map50 == 1.0
+    assert scores.map > 0.75
+    assert metrics.box.map > 0.85
+
+
+@pytest.mark.parametrize("task", ["segment", "pose", "obb"])
+def test_extras_are_no_classes(index: ImageIndex, task: str) -> None:
+    index = replace(index, keypoints=np.zeros((len(index.labels), 2, 3), np.float32), keypoint_shape=(2, 3))
+    with pytest.raises(ConfigError, match="model knows 80 classes, the data set has 2"):
+        evaluate(WhiteBoxRuntime(80, task), index, CONFIG, task)
+    one_class = replace(index, names=("object",))
+    metrics = evaluate(WhiteBoxRuntime(3, task), one_class, replace(CONFIG, single_cls=True), task)
+    assert metrics.box.map50 == 1.0
+
+
+def test_pictures_are_classified(index: ImageIndex) -> None:
+    """Every white rectangle of the fixture ends before the middle; one picture here is all white."""
+    cv2.imwrite(str(index.paths[4]), np.full((*SHAPES[4], 3), 255, np.uint8))
+    labels = np.array([0, 0, 1, 0, 1, 0, 0, 0])
+    runtime = WhiteBoxRuntime(task="classify")
+    metrics = evaluate(runtime, replace(index, labels=labels), replace(CONFIG, imgsz=64), "classify")
+    assert isinstance(metrics, ClassificationMetrics)
+    assert (metrics.top1, metrics.images) == (7 / 8, 8)
+    assert metrics.confusion_matrix.tolist() == [[6, 0], [1, 1]]
+    assert {shape[1:3] for shape in runtime.shapes} == {(64, 64)}
+    assert all(value > 0 for value in metrics.speed.values())
+    with pytest.raises(ConfigError, match="model knows 5 classes"):
+        evaluate(WhiteBoxRuntime(5, "classify"), index, CONFIG, "classify")
+
+
+def test_nothing_found_anywhere(index: ImageIndex) -> None:
+    class Broken(WhiteBoxRuntime):
+        def __call__(self, images: np.ndarray, min_score: float = 0.0) -> Decoded:
+            return Decoded(*(None if a is None else np.full_like(a, np.nan) for a in super().__call__(images)[:2]))
+
+    for task in ("detect", "segment", "obb"):
+        assert evaluate(Broken(task=task), index, CONFIG, task).box.map == 0.0
+    assert evaluate(Broken(task="classify"), replace(index, labels=index.labels + 1), CONFIG, "classify").top1 == 0.0
+
+
+def test_a_long_list_of_classes_is_cut_in_the_error() -> None:
+    with pytest.raises(ConfigError, match=r"knows 1000: 0, 1, .*, 99, \.\.\.$"):
+        match_classes(make_index([[]]), {k: str(k) for k in range(1000)})
 
 
 def test_classes_are_matched_by_name(capsys: pytest.CaptureFixture[str]) -> None:
