@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-TARGET = Path(__file__).resolve().parents[1] / "src/yolov12/assets/samples"
+TARGET = Path(__file__).resolve().parents[1] / "src/yolov12/assets/samples/detect"
 HEIGHT, WIDTH = 480, 640
 BACKGROUND = (196, 206, 204)  # BGR
 RED, RED_EDGE, RED_MIDDLE = (146, 150, 190), (122, 124, 176), (168, 176, 200)

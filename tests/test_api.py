@@ -138,10 +138,9 @@ def test_fresh_weights_of_a_files_architecture(model_path: Path, model: YOLO) ->
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("yolov12n-seg", {}, "task segment is not available yet. Available: detect"),
-        ("yolov12s-cls.pt", {}, "task classify is not available yet"),
-        ("yolov12m-pose", {"pretrained": False}, "task pose is not available yet"),
-        ("yolov12x-obb.yaml", {}, "task obb is not available yet"),
+        ("yolov12m-pose", {}, "yolov12m-pose"),
+        ("yolov12x-obb.pt", {}, "yolov12x-obb"),
+        ("yolov12n-boxes.yaml", {}, "for other tasks with -seg, -cls, -pose, -obb"),
         ("yolov8n.pt", {}, "yolov8n.pt: only the weights of yolov12 are downloaded"),
         ("yolov12q", {}, "no scale 'q'"),
         ("yolov12n.pt", {"layout": "tubro", "pretrained": False}, "Did you mean 'turbo'?"),
@@ -596,20 +595,20 @@ def test_training_gives_metrics_files_and_the_best_weights(trained: YOLO) -> Non
 
 def test_val_falls_back_to_the_training(capsys: pytest.CaptureFixture[str]) -> None:
     own = header(data="/own.yaml", imgsz=320, single_cls=True)
-    config = val_config({}, own)
+    config = val_config({}, own, "detect")
     assert (config.data, config.imgsz, config.single_cls) == ("/own.yaml", 320, True)
     assert capsys.readouterr().err == "imgsz 320: the size this model was trained at\n"
-    config = val_config({"verbose": False, "single_cls": False}, own)
+    config = val_config({"verbose": False, "single_cls": False}, own, "detect")
     assert (config.data, config.imgsz, config.single_cls) == ("/own.yaml", 320, False)
-    config = val_config({"data": "other.yaml", "imgsz": (64, 96)}, own)
+    config = val_config({"data": "other.yaml", "imgsz": (64, 96)}, own, "detect")
     assert (config.data, config.imgsz, config.single_cls) == ("other.yaml", (64, 96), False)
-    assert val_config({"data": "other.yaml"}, {"training": {"imgsz": 640}}).imgsz == 640
+    assert val_config({"data": "other.yaml"}, {"training": {"imgsz": 640}}, "detect").imgsz == 640
     assert capsys.readouterr().err == ""
     for metadata in ({}, header(data=""), {"training": {"data": "theirs.yaml"}}):
         with pytest.raises(ConfigError, match="--data is missing"):
-            val_config({}, metadata)
+            val_config({}, metadata, "detect")
     with pytest.raises(ConfigError, match="--data 5: expected str"):
-        val_config({}, header(data=5))
+        val_config({}, header(data=5), "detect")
 
 
 def test_a_run_may_be_used_from_another_folder(

@@ -281,7 +281,7 @@ def test_without_a_size_that_of_the_training_is_used(run: Run, data: Path, pictu
 
 def test_an_embedded_model_sees_its_own_size(run: Run) -> None:
     """The file of the package was trained at 320; its samples are found the same with and without saying so."""
-    samples = Path(yolov12.__file__).parent / "assets" / "samples"
+    samples = Path(yolov12.__file__).parent / "assets" / "samples" / "detect"
     lines = [run("predict", samples, *words).out.splitlines() for words in ((), ("--imgsz", 320), ("--imgsz", 640))]
     default, trained, other = ([line.rsplit(", ", 1)[0] for line in one] for one in lines)
     assert default == trained != other
@@ -340,7 +340,7 @@ def test_the_first_command(run: Run) -> None:
         ("predict PICTURE --model EMPTY", "is a folder, not a model file"),
         ("predict PICTURE --model .", ".: is a folder, not a model file"),
         ("predict PICTURE --model yolov12n-bcd", "Did you mean 'yolov12n-bccd'?"),
-        ("predict PICTURE --model yolov12n-seg", "task segment is not available yet"),
+        ("predict PICTURE --model yolov12n-mask", "neither a file nor a model name. Did you mean"),
         ("predict PICTURE --model yolov12x --layout v2", "layout 'v2': choose from turbo, v1.0"),
         ("predict PICTURE --model MODEL --layout v1.0", "holds a turbo model"),
         # how an option is written
@@ -458,7 +458,7 @@ def test_a_window_that_cannot_open_says_what_to_install(
     def headless(*_: object) -> None:
         raise cv2.error("no window")
 
-    monkeypatch.setattr("yolov12.results.cv2.imshow", headless)
+    monkeypatch.setattr("cv2.imshow", headless)
     done = run("predict", pictures[0], "--model", model, "--imgsz", 64, "--show")
     assert done.code == 3
     assert "pip install opencv-python" in done.error

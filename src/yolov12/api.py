@@ -11,25 +11,29 @@ from __future__ import annotations
 import dataclasses
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Unpack, overload
 
 import torch
 from torch import Tensor
 
+from yolov12.atomic import write_atomic
 from yolov12.checkpoint import ModelFile, read_model_file, write_model_file
 from yolov12.checkpoint.convert import check_target, write_converted
 from yolov12.config.model import ModelConfig
-from yolov12.config.options import PredictOptions, TrainOptions, ValOptions
-from yolov12.config.parse import report_rounding, resolve, storable
-from yolov12.config.run import PredictConfig, TrainConfig
-from yolov12.data.dataset import load_index
+from yolov12.config.options import CompareOptions, PredictOptions, TrainOptions, ValOptions
+from yolov12.config.parse import DEFAULT, STRIDE, report_rounding, resolve, storable
+from yolov12.config.run import CheckConfig, CompareConfig, PredictConfig, TrainConfig
+from yolov12.data.contract import contract
+from yolov12.data.dataset import load_index, read_data_config
 from yolov12.data.index import ImageIndex
-from yolov12.data.letterbox import contract
+from yolov12.data.synthetic import write_synthetic as write_synthetic
 from yolov12.engine.run import prepare_resume, start_training
 from yolov12.engine.trainer import BEST
 from yolov12.errors import CheckpointError, ConfigError, UserError
+from yolov12.evaluation.comparison import Comparison, Contestant, compare
+from yolov12.evaluation.comparison_plot import draw_comparison
 from yolov12.evaluation.curves import draw_metrics
 from yolov12.evaluation.evaluator import evaluate, match_classes
 from yolov12.folders import new_run_folder, write_json
@@ -37,11 +41,10 @@ from yolov12.hub import check_online
 from yolov12.inference.device import resolve_device
 from yolov12.inference.predictor import Predictor
 from yolov12.inference.runtimes import Runtime, torch_runtime
-from yolov12.loading import load_model, trained_size, val_config
-from yolov12.metrics import DetectionMetrics
+from yolov12.loading import check_keypoints, load_model, size_to_use, trained_size, usual_size, val_config
+from yolov12.metrics import Metrics
 from yolov12.models.checkpoint_map import ours_to_official
 from yolov12.models.detector import Detector, build_model, check_size
-from yolov12.models.heads.detect import decode
 from yolov12.models.profile import ModelProfile, attention_report, profile
 from yolov12.results import Result
 from yolov12.version import __version__
@@ -92,7 +95,7 @@ class YOLO:
 
     @property
     def task(self) -> str:
-        """What the model does: "detect"."""
+        """What the model does: detect, segment, classify, pose or obb."""
         return self.config.task
 
     @property
@@ -105,9 +108,9 @@ class YOLO:
         state = ours_to_official(self.model.state_dict(), self.config)
         return {name: value.detach().clone() for name, value in state.items()}
 
-    def info(self, *, imgsz: int = 640, verbose: bool = True) -> ModelProfile:
-        """Layers, output shapes, parameters and GFLOPs at `imgsz`; printed when `verbose`."""
-        described = profile(self.model, imgsz)
+    def info(self, *, imgsz: int | None = None, verbose: bool = True) -> ModelProfile:
+        """Layers, output shapes, parameters and GFLOPs at `imgsz` (640, classifiers 224); printed when `verbose`."""
+        described = profile(self.model, imgsz or usual_size(self.task))
         if verbose:
             print(described.table())
             print(attention_report(self.device))
@@ -125,24 +128,26 @@ class YOLO:
         if target.suffix != ".safetensors":
             raise CheckpointError(f"{target}: must end in .safetensors; `yolov12 convert` makes a .pt of such a file")
         described = {"task": self.task, "variant": self.config.variant, "layout": self.layout}
-        metadata = {**self.metadata, **described, "preprocess": contract(), "version": __version__}
+        metadata = {**self.metadata, **described, "preprocess": contract(self.task), "version": __version__}
         state = {name: value.detach().cpu() for name, value in self.model.state_dict().items()}
         write_model_file(target, ModelFile(self.config, state, self.names, metadata), half=half)
         return target
 
     # ---- what it does ---------------------------------------------------------------------------------------------
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Decoded predictions before suppression, float32 (B, 4 + C, A): cx, cy, w, h in input pixels, then scores.
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Decoded predictions before suppression, float32 (B, 4 + C + E, A); with masks also the prototypes.
 
-        `images` (B, 3, H, W), RGB in 0..1; raises UserError unless H and W are multiples of 32.
+        Rows are cx, cy, w, h in input pixels, C scores, E extras (see `models.registry.Decoded`); a classifier gives
+        (B, C) scores. `images` (B, 3, H, W), RGB in 0..1; raises UserError unless H and W are multiples of 32.
         """
         if images.ndim != 4 or images.shape[1] != 3:
             raise UserError(f"forward: images must be (B, 3, H, W), got {tuple(images.shape)}")
-        check_size(images.shape[2], images.shape[3], self.config.strides[-1])
+        check_size(images.shape[2], images.shape[3], STRIDE)
         with torch.inference_mode():
             outputs = self.model(images.to(self.device, torch.float32))
-        return decode(outputs["detect"], self.config.strides).clone()
+        dense, prototypes = self.model.head.decode(outputs[self.task])
+        return dense.clone() if prototypes is None else (dense.clone(), prototypes.clone())
 
     @overload
     def __call__(self, source: Any, **options: Unpack[PredictOptions]) -> list[Result]: ...
@@ -153,7 +158,7 @@ class YOLO:
         return self.predict(source, **options)
 
     def predict(self, source: Any, **options: Unpack[PredictOptions]) -> list[Result] | Iterator[Result]:
-        """Find objects in an image, folder, glob, list, array (BGR), PIL image, tensor (RGB 0..1), video, camera, URL.
+        """Run on an image, folder, glob, list, array (BGR), PIL image, tensor (RGB 0..1), video, camera or URL.
 
         Returns one `Result` per image or frame, in order; a generator with `stream=True`. A source that cannot be used
         raises SourceError; inside a list or a folder it becomes a Result with `.error`.
@@ -164,8 +169,10 @@ class YOLO:
             if config.precision not in ("auto", "fp16"):
                 raise ConfigError(f"--half and --precision {config.precision} contradict each other: leave one out")
             config = dataclasses.replace(config, precision="fp16")
-        config = dataclasses.replace(config, imgsz=report_rounding(config.imgsz))
-        predictor = Predictor(self._runtime(config.device, config.precision), self.names)
+        config = dataclasses.replace(
+            config, imgsz=report_rounding(config.imgsz) if "imgsz" in options else usual_size(self.task)
+        )
+        predictor = Predictor(self._runtime(config.device, config.precision), self.names, self.task)
         results = self._written(predictor.predict(source, config), config)
         if config.verbose and "imgsz" not in options:
             self._note_size(config)
@@ -206,15 +213,16 @@ class YOLO:
                 if config.verbose:
                     print(f"results: {folder}", file=sys.stderr)
 
-    def val(self, **options: Unpack[ValOptions]) -> DetectionMetrics:
+    def val(self, **options: Unpack[ValOptions]) -> Metrics:
         """COCO-exact metrics on a split of `data`.
 
         What is left out is as in the model's training: `imgsz`, and `data` with its `single_cls`.
         """
-        config = val_config(options, self.metadata)
+        config = val_config(options, self.metadata, self.task)
         index = load_index(
             config.data,
             config.split,
+            task=self.task,
             on_bad_label=config.on_bad_label,
             single_cls=config.single_cls,
             max_pixels=config.max_pixels,
@@ -222,8 +230,9 @@ class YOLO:
         say(index)
         if not config.single_cls:
             index = match_classes(index, self.names)
+        check_keypoints(self.config, index)
         folder = new_run_folder(self.task, config.project, config.name, exist_ok=config.exist_ok)
-        metrics = evaluate(self._runtime(config.device, config.precision), index, config)
+        metrics = evaluate(self._runtime(config.device, config.precision), index, config, self.task)
         metrics.save_dir = folder
         write_json(folder / "metrics.json", metrics.to_dict())
         write_json(folder / "report.json", {config.split: index.report.to_dict()})
@@ -233,7 +242,7 @@ class YOLO:
             print(metrics.table(), file=sys.stderr)
         return metrics
 
-    def train(self, **options: Unpack[TrainOptions]) -> DetectionMetrics:
+    def train(self, **options: Unpack[TrainOptions]) -> Metrics:
         """Train on `data`; afterwards this object holds the best weights. Returns the metrics of the last weights.
 
         Weights of a model with other classes are kept where they fit; a model that was built with fresh weights gets
@@ -246,7 +255,7 @@ class YOLO:
         if given.get("resume"):
             trainer = prepare_resume(self.path, given, say)
         else:
-            resolved = resolve(TrainConfig, given)
+            resolved = resolve(TrainConfig, given, base={"imgsz": usual_size(self.task)}, base_origin=DEFAULT)
             start = self._as_file() if resolved.config.pretrained and self.path is not None else None
             trainer = start_training(resolved, self.config, start, say)
         metrics = trainer.run()
@@ -279,11 +288,61 @@ def convert_model(source: str | Path, target: Path, *, layout: str = "turbo", of
     return f"{target}: {file.config.variant} {file.config.layout}, {file.config.task}, {len(file.names)} classes"
 
 
-def sample_images() -> Path:
-    """Folder of the sample images that come with the package."""
-    if not SAMPLES.is_dir():
-        raise CheckpointError(f"{SAMPLES}: this installation lacks the sample images")
-    return SAMPLES
+def sample_images(task: str = "detect") -> Path:
+    """Folder of the sample images for a task that come with the package."""
+    folder = SAMPLES / task
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder}: this installation lacks the sample images")
+    return folder
+
+
+def compare_models(
+    models: Sequence[str | Path],
+    *,
+    layout: str = "turbo",
+    offline: bool | None = None,
+    **options: Unpack[CompareOptions],
+) -> Comparison:
+    """Score and time several models of one task on a split of `data`, in one run.
+
+    `models` are given as to `YOLO`. Each runs at the size of its training unless `imgsz` is given. The comparison, as
+    text, JSON and a plot, goes into the run's folder.
+    """
+    config = resolve(CompareConfig, options).config
+    if not config.data:
+        raise ConfigError("--data is missing: name the data set's YAML file")
+    loaded = [YOLO(model, layout=layout, offline=offline) for model in models]
+    tasks = {f"{name} ({model.task})": model.task for name, model in zip(models, loaded, strict=True)}
+    if len(set(tasks.values())) > 1:
+        raise ConfigError(f"models of different tasks cannot be compared: {', '.join(tasks)}")
+    task = loaded[0].task
+    index = load_index(
+        config.data, config.split, task=task, on_bad_label=config.on_bad_label, max_pixels=config.max_pixels
+    )
+    say(index)
+    contestants = []
+    for name, model in zip(models, loaded, strict=True):
+        check_keypoints(model.config, index)
+        size = report_rounding(config.imgsz) if "imgsz" in options else size_to_use(model.metadata, task, verbose=False)
+        runtime = model._runtime(config.device, config.precision)
+        contestants.append(Contestant(str(name), model.model, model.names, runtime, size))
+    comparison = compare(contestants, index, config, task)
+    folder = new_run_folder(task, config.project, config.name, exist_ok=config.exist_ok)
+    comparison.save_dir = folder
+    write_json(folder / "comparison.json", comparison.to_dict())
+    write_json(folder / "report.json", {config.split: index.report.to_dict()})
+    write_atomic(folder / "comparison.txt", (comparison.table() + "\n").encode())
+    if config.plots:
+        draw_comparison(comparison, folder / "comparison.png")
+    return comparison
+
+
+def check_data(data: str | Path, **options: Any) -> Iterator[ImageIndex]:
+    """Every split of a data set as training would read it, with what cannot be used left out and reported."""
+    config = resolve(CheckConfig, options).config
+    described = read_data_config(data)
+    for split in described.splits:
+        yield load_index(described, split, task=config.task, on_bad_label="skip", max_pixels=config.max_pixels)
 
 
 def say(index: ImageIndex) -> None:

@@ -17,7 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from yolov12.config.run import PredictConfig, TrainConfig, ValConfig
+from yolov12.config.run import CheckConfig, CompareConfig, PredictConfig, TrainConfig, ValConfig
+from yolov12.config.synthetic import SyntheticConfig
 from yolov12.errors import ImageError, ResourceError, YoloError
 from yolov12.grammar import explicit_options, parse, unknown_words
 
@@ -80,11 +81,12 @@ def predict(words: argparse.Namespace) -> int:
     for word in words.source:
         if "=" in word and word.split("=", 1)[0].isidentifier() and not Path(word).exists():
             raise unknown_words([word], words.parser)
-    source: Any = words.source if len(words.source) > 1 else (words.source or [str(sample_images())])[0]
+    source: Any = words.source if len(words.source) > 1 else (words.source or [""])[0]
     options["verbose"] = options.get("verbose", not words.json)
     model = YOLO(words.model, layout=words.layout, offline=words.offline)
+    source = source or str(sample_images(model.task))
     if "imgsz" not in options:
-        options["imgsz"] = size_to_use(model.metadata, verbose=options["verbose"])
+        options["imgsz"] = size_to_use(model.metadata, model.task, verbose=options["verbose"])
     failed = count = 0
     try:
         for result in model.predict(source, **{**options, "stream": True}):
@@ -127,7 +129,7 @@ def val(words: argparse.Namespace) -> int:
     table = options.get("verbose", True) and not words.json
     model = YOLO(words.model, layout=words.layout, offline=words.offline)
     if "imgsz" not in options:
-        options["imgsz"] = size_to_use(model.metadata, verbose=table)
+        options["imgsz"] = size_to_use(model.metadata, model.task, verbose=table)
     metrics = model.val(**{**options, "verbose": False})
     if words.json:
         print_json(metrics.to_dict())
@@ -173,6 +175,46 @@ def convert(words: argparse.Namespace) -> int:
     return 0
 
 
+def compare(words: argparse.Namespace) -> int:
+    """Score and time several models, print the table or JSON; exit code 1 when images or label rows were left out."""
+    from yolov12.api import compare_models
+
+    options = explicit_options(words, CompareConfig)
+    table = options.get("verbose", True) and not words.json
+    comparison = compare_models(
+        words.models, layout=words.layout, offline=words.offline, **{**options, "verbose": table}
+    )
+    if words.json:
+        print_json(comparison.to_dict())
+    else:
+        print(comparison.table())
+        print(f"results: {comparison.save_dir}")
+    return left_out(comparison.save_dir)
+
+
+def data_synth(words: argparse.Namespace) -> int:
+    """Write synthetic scenes."""
+    from yolov12.api import write_synthetic
+
+    options = explicit_options(words, SyntheticConfig)
+    print(f"data set: {write_synthetic(Path(words.folder), **options)}")
+    return 0
+
+
+def data_check(words: argparse.Namespace) -> int:
+    """Read every split and print what was found; exit code 1 when something cannot be used."""
+    from yolov12.api import check_data
+
+    options = explicit_options(words, CheckConfig)
+    findings = 0
+    for index in check_data(words.data, **options):
+        print(index.report.summary())
+        for text in [*(f"warning: {warning}" for warning in index.report.warnings), *index.report.findings]:
+            print(f"  {text}")
+        findings += index.report.total
+    return int(findings > 0)
+
+
 def models(words: argparse.Namespace) -> int:
     """List model names."""
     from yolov12.hub import describe_models
@@ -187,5 +229,8 @@ VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
     "val": val,
     "info": info,
     "convert": convert,
+    "compare": compare,
+    "data synth": data_synth,
+    "data check": data_check,
     "models": models,
 }

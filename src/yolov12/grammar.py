@@ -13,13 +13,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from yolov12.config.parse import field_types, from_text, resolve
-from yolov12.config.run import ImageSize, PredictConfig, TrainConfig, ValConfig
+from yolov12.config.run import CheckConfig, CompareConfig, ImageSize, PredictConfig, TrainConfig, ValConfig
+from yolov12.config.synthetic import SyntheticConfig
 from yolov12.errors import ConfigError, did_you_mean
 from yolov12.version import __version__
 
 DEFAULT_MODEL = "yolov12n-bccd"
 FRESH_MODEL = "yolov12n.yaml"
 """Training starts from fresh weights unless a model is named: published weights are downloaded only when asked for."""
+GROUP, GROUPED = "data", ("synth", "check")
+"""Verbs of two words."""
 TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 PATH = re.compile(r".*([/\\*?\[]|\.[a-zA-Z]\w{1,3}$)")
 """What looks like a path, a pattern or an address rather than the name of a class."""
@@ -40,6 +43,7 @@ class Parser(argparse.ArgumentParser):
 def parse(words: list[str]) -> argparse.Namespace:
     """The words of one command: `verb` (None when only help is wanted), its options, its `parser`."""
     parser = build_parser()
+    words = join_verb(words)
     if words and words[0] in parser.verbs:
         refuse_truth_values(words, parser.verbs[words[0]])
     elif words and not words[0].startswith("-"):
@@ -53,6 +57,17 @@ def parse(words: list[str]) -> argparse.Namespace:
         first = words.index(unknown[0]) if unknown[0] in words else len(words)
         raise unknown_words(words[first:] or unknown, known.parser)
     return known
+
+
+def join_verb(words: list[str]) -> list[str]:
+    """`data synth ...` as one verb and what follows; a lone `data` asks for the verbs that begin with it."""
+    if words[:1] != [GROUP]:
+        return words
+    if words[1:2] and words[1] in GROUPED:
+        return [f"{GROUP} {words[1]}", *words[2:]]
+    said = f"{GROUP} {words[1]}" if words[1:] and not words[1].startswith("-") else GROUP
+    known = [f"{GROUP} {name}" for name in GROUPED]
+    raise ConfigError(f"{said!r} is not a command.{did_you_mean(said, known)} Commands: {', '.join(known)}")
 
 
 def build_parser() -> Parser:
@@ -82,13 +97,24 @@ def build_parser() -> Parser:
     add_options(child, ValConfig)
     child = verb("info", "layers, shapes, parameters, GFLOPs of a model")
     child.add_argument("model", help="a file or a name")
-    child.add_argument("--imgsz", type=int, default=640, help="square input size (default 640)")
+    child.add_argument("--imgsz", type=int, help="square input size (default 640, classifiers 224)")
     child.add_argument("--json", action="store_true", help="print as JSON")
     add_layout(child)
     child = verb("convert", "turn a foreign checkpoint into ours, or ours into a plain state dict (.pt)")
     child.add_argument("input", help="a file or a name")
     child.add_argument("output", help="file to write: .safetensors (ours) or .pt (tensors only)")
     add_layout(child)
+    child = verb("compare", "score and time several models on the same data, with confidence intervals")
+    child.add_argument("models", nargs="+", help="model files, embedded or published names")
+    child.add_argument("--json", action="store_true", help="print the comparison as JSON on stdout")
+    add_layout(child)
+    add_options(child, CompareConfig)
+    child = verb(f"{GROUP} synth", "write a data set of synthetic scenes")
+    child.add_argument("folder", help="a new or empty folder")
+    add_options(child, SyntheticConfig)
+    child = verb(f"{GROUP} check", "read a data set as training would, and list what cannot be used")
+    child.add_argument("data", help="data set: YAML file, or a folder")
+    add_options(child, CheckConfig)
     verb("models", "list the models that come with the package and the published ones")
     return parser
 

@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from yolov12.checkpoint import ModelFile, fit_state, read_model_file
-from yolov12.config.model import ModelConfig
+from yolov12.config.model import ModelConfig, PoseHeadConfig
 from yolov12.config.parse import STRIDE, report_rounding, resolve
-from yolov12.config.run import ImageSize, PredictConfig, TrainConfig, ValConfig
+from yolov12.config.run import ImageSize, TrainConfig, ValConfig
 from yolov12.config.variants import check_layout, model_config, parse_variant, with_num_classes
+from yolov12.data.index import ImageIndex
 from yolov12.errors import CheckpointError, ConfigError
 from yolov12.hub import PUBLISHED_LICENCE, resolve_model
 from yolov12.models.detector import build_model
 
-DEFAULT_CLASSES = 80
 MAX_CLASSES = 100_000
 """More would take memory before anybody notices the slip."""
 
@@ -53,7 +53,7 @@ def load_model(
             "yolov12x) or pass a model file"
         )
     if by_layers or (not pretrained and names_architecture(text)):
-        config = model_config(text, layout, classes or DEFAULT_CLASSES)
+        config = model_config(text, layout, classes)
         return Loaded(fresh_model_file(config, number_names(config.num_classes)), None)
     path = resolve_model(text, layout=layout, offline=offline)
     file = read_model_file(path)
@@ -111,6 +111,13 @@ def with_classes(file: ModelFile, num_classes: int, *, fresh: bool) -> ModelFile
     return dataclasses.replace(empty, state=state, metadata=file.metadata)
 
 
+def check_keypoints(config: ModelConfig, index: ImageIndex) -> None:
+    """Raise ConfigError when a model for poses and a data set have different numbers of keypoints."""
+    head, shape = config.heads[config.task], index.keypoint_shape
+    if isinstance(head, PoseHeadConfig) and shape is not None and head.keypoints[0] != shape[0]:
+        raise ConfigError(f"the data set has {shape[0]} keypoints per object, the model knows {head.keypoints[0]}")
+
+
 def is_model_name(text: str) -> bool:
     """Whether `text` names an architecture (rather than an embedded model or a file)."""
     return not os.path.exists(text) and names_architecture(text)
@@ -150,16 +157,21 @@ def trained_size(metadata: Mapping[str, Any]) -> int | None:
     return math.ceil(size / STRIDE) * STRIDE
 
 
-def size_to_use(metadata: Mapping[str, Any], *, verbose: bool) -> ImageSize:
-    """The size for a caller who names none: that of the training, said on stderr, or the usual one."""
-    usual = PredictConfig.imgsz
+def usual_size(task: str) -> int:
+    """The side at which the published models of a task were trained."""
+    return 224 if task == "classify" else 640
+
+
+def size_to_use(metadata: Mapping[str, Any], task: str, *, verbose: bool) -> ImageSize:
+    """The size for a caller who names none: that of the training, said on stderr, or the usual one of the task."""
+    usual = usual_size(task)
     size = trained_size(metadata) or usual
     if verbose and size != usual:
         print(f"imgsz {size}: the size this model was trained at", file=sys.stderr)
     return size
 
 
-def val_config(options: Mapping[str, object], metadata: Mapping[str, Any]) -> ValConfig:
+def val_config(options: Mapping[str, object], metadata: Mapping[str, Any], task: str) -> ValConfig:
     """The config of a validation; what `options` leave out of size and data set (with `single_cls`) is the training's.
 
     Raises ConfigError for wrong options, and where neither they nor the header name a data set.
@@ -171,5 +183,5 @@ def val_config(options: Mapping[str, object], metadata: Mapping[str, Any]) -> Va
             raise ConfigError("--data is missing: name the data set's YAML file")
         config = resolve(ValConfig, {name: options[name] for name in options if name != "data"}, base=own).config
     sized = "imgsz" in options
-    imgsz = report_rounding(config.imgsz) if sized else size_to_use(metadata, verbose=config.verbose)
+    imgsz = report_rounding(config.imgsz) if sized else size_to_use(metadata, task, verbose=config.verbose)
     return dataclasses.replace(config, imgsz=imgsz)

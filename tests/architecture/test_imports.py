@@ -13,12 +13,14 @@ SOURCE = Path(__file__).resolve().parents[2] / "src"
 LAZY = {"yolov12", "yolov12.cli"}  # the two places where imports inside functions are welcome
 
 # part -> parts that it may import, besides itself
-BASE = {"errors", "config", "ops", "atomic", "folders", "version"}
-DATA = BASE | {"data", "results", "models"}
+BASE = {"errors", "config", "ops", "atomic", "folders", "version", "keypoints"}
+DATA = BASE | {"data", "results", "detections", "models"}
 SCORES = DATA | {"postprocess", "checkpoint", "losses", "matching"}
 ALLOWED = {
     "errors": set(),
     "version": set(),
+    "keypoints": set(),
+    "detections": {"results"},
     "atomic": {"errors"},
     "config": {"errors"},
     "ops": {"errors"},
@@ -31,7 +33,7 @@ ALLOWED = {
     "data": BASE,
     "matching": {"errors", "ops", "data"},
     "losses": DATA,
-    "postprocess": {"errors", "config", "data", "results"},
+    "postprocess": {"errors", "config", "data", "results", "detections"},
     "checkpoint": {"errors", "config", "ops", "models", "data", "atomic"},
     "metrics": DATA | {"matching", "postprocess"},
     "visualize": {"errors", "results", "drawing", "atomic"},

@@ -68,7 +68,7 @@ def test_the_first_commands_output(
 
 
 def test_the_program_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    samples = ROOT / "src/yolov12/assets/samples"
+    samples = ROOT / "src/yolov12/assets/samples/detect"
     (tmp_path / "images").symlink_to(samples)
     monkeypatch.chdir(tmp_path)
     (program,) = blocks("README.md", "python")

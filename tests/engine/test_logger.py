@@ -1,4 +1,4 @@
-"""Result rows as CSV and JSON lines, their truncation on resume, and pictures of training batches."""
+"""Result rows as CSV and JSON lines, and their truncation on resume."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from index_factory import make_index
-from yolov12.data.sample import Batch, Targets
-from yolov12.engine.logger import RunLogger, draw_batch
-from yolov12.metrics import RESULT_COLUMNS, DetectionMetrics, evaluate_detections
+from yolov12.detections import Detections
+from yolov12.engine.logger import RunLogger
+from yolov12.metrics import DetectionMetrics, evaluate_detections, result_columns
 
 LOSSES, RATES = ["train/box", "train/cls", "train/dfl"], ["lr/pg0", "lr/pg1", "lr/pg2"]
-COLUMNS = ["epoch", *LOSSES, *RESULT_COLUMNS, *RATES]
+COLUMNS = ["epoch", *LOSSES, *result_columns("detect"), *RATES]
 
 
 @pytest.fixture(scope="module")
 def metrics() -> DetectionMetrics:
-    return evaluate_detections(make_index([[(0, 0, 50, 50, 0)]]), [np.array([[0, 0, 50, 50, 0.9, 0]])])
+    return evaluate_detections(make_index([[(0, 0, 50, 50, 0)]]), [Detections(np.array([[0, 0, 50, 50, 0.9, 0.0]]))])
 
 
 def log(logger: RunLogger, epochs: range, metrics: DetectionMetrics | None, seconds: float = 1.5) -> None:
@@ -106,34 +105,3 @@ def test_the_training_curves_are_drawn(tmp_path: Path, metrics: DetectionMetrics
     logger.draw()
     with Image.open(logger.picture_path) as picture:
         assert picture.size[0] > 1000
-
-
-@pytest.mark.parametrize(
-    ("count", "side", "size", "name"),
-    [(1, 64, (64, 64), "one.jpg"), (5, 64, (192, 128), "grid.png"), (20, 1024, (1920, 1920), "many.jpg")],
-)
-def test_draw_batch_makes_a_grid(tmp_path: Path, count: int, side: int, size: tuple[int, int], name: str) -> None:
-    images = torch.full((count, 3, side, side), 128, dtype=torch.uint8)
-    targets = Targets(torch.tensor([0, 0]), torch.tensor([0, 1]), torch.tensor([[8.0, 20, 40, 60], [-9, -9, 999, 999]]))
-    draw_batch(Batch(images, targets, torch.arange(count)), {0: "cost $5 to $6", 1: "血"}, tmp_path / name)
-    with Image.open(tmp_path / name) as picture:
-        assert picture.size == size
-        assert picture.format == ("PNG" if name.endswith("png") else "JPEG")
-
-
-def test_draw_batch_keeps_the_colours_and_marks_the_boxes(tmp_path: Path) -> None:
-    images = torch.zeros((1, 3, 64, 64), dtype=torch.uint8)
-    images[:, 0] = 200  # red
-    targets = Targets(torch.tensor([0]), torch.tensor([0]), torch.tensor([[10.0, 30, 50, 60]]))
-    draw_batch(Batch(images, targets, torch.arange(1)), {0: "x"}, tmp_path / "batch.png")
-    with Image.open(tmp_path / "batch.png") as picture:
-        pixels = np.asarray(picture)
-    assert pixels[45, 30].tolist() == [200, 0, 0]
-    assert pixels[45, 10].tolist() == [31, 119, 180]
-
-
-def test_draw_batch_without_objects(tmp_path: Path) -> None:
-    nothing = Targets(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), torch.zeros(0, 4))
-    draw_batch(Batch(torch.zeros((2, 3, 32, 64), dtype=torch.uint8), nothing, torch.arange(2)), {}, tmp_path / "b.jpg")
-    with Image.open(tmp_path / "b.jpg") as picture:
-        assert picture.size == (128, 32)

@@ -1,4 +1,4 @@
-"""The record of a training run: result rows as CSV and JSON lines, their curves, and pictures of training batches.
+"""The record of a training run: result rows as CSV and JSON lines, and their curves.
 
 `results.csv` has only what a repeated or resumed run reproduces exactly; `results.jsonl` has the same and the times.
 Both are rewritten as a whole, atomically, so a reader or a kill never sees half a row.
@@ -13,29 +13,21 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-import torch
-from matplotlib import colormaps
-from matplotlib.font_manager import FontProperties, findfont
-from PIL import Image, ImageDraw, ImageFont
-
 from yolov12.atomic import write_atomic
-from yolov12.data.sample import Batch
-from yolov12.evaluation.curves import FONT, draw_training, drawable
-from yolov12.metrics import RESULT_COLUMNS, DetectionMetrics
+from yolov12.evaluation.curves import draw_training
+from yolov12.metrics import Metrics, result_columns
 
 Row = dict[str, float | int | None]
 
 TIMES = ("seconds", "images_per_second")
 """Columns that differ from run to run: in the JSON lines only."""
-MAX_TILES = 16
-MAX_PICTURE_SIDE = 1920
 
 
 class RunLogger:
     """One row per finished epoch in `folder`/results.csv and results.jsonl. Epochs in the files count from 1."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, task: str = "detect") -> None:
+        self.task = task
         self.csv_path = folder / "results.csv"
         self.jsonl_path = folder / "results.jsonl"
         self.picture_path = folder / "results.png"
@@ -50,7 +42,7 @@ class RunLogger:
         self,
         epoch: int,
         losses: Mapping[str, float],
-        metrics: DetectionMetrics | None,
+        metrics: Metrics | None,
         rates: Sequence[float],
         seconds: float,
         images_per_second: float,
@@ -59,7 +51,7 @@ class RunLogger:
 
         A value that is not finite is recorded as missing (an empty cell, null).
         """
-        results = dict.fromkeys(RESULT_COLUMNS) if metrics is None else metrics.results_dict
+        results = dict.fromkeys(result_columns(self.task)) if metrics is None else metrics.results_dict
         values = {
             **{f"train/{name}": value for name, value in losses.items()},
             **results,
@@ -90,34 +82,6 @@ class RunLogger:
         # The JSON lines first: a resumed run reads them and writes the CSV from them.
         write_atomic(self.jsonl_path, lines.encode())
         write_atomic(self.csv_path, table.getvalue().encode())
-
-
-def draw_batch(batch: Batch, names: Mapping[int, str], path: Path) -> None:
-    """A grid of up to 16 training images as the model sees them, with their boxes and class names, as JPEG or PNG.
-
-    The suffix of `path` chooses the format. Large images are drawn smaller, so that the picture stays below 1920 px.
-    """
-    images = batch.images[:MAX_TILES].cpu()  # (B, 3, H, W) uint8 RGB
-    count, _, height, width = images.shape
-    columns = math.ceil(math.sqrt(count))
-    scale = min(1.0, MAX_PICTURE_SIDE / (columns * max(height, width)))
-    tile = round(width * scale), round(height * scale)
-    picture = Image.new("RGB", (columns * tile[0], math.ceil(count / columns) * tile[1]), "white")
-    font = ImageFont.truetype(findfont(FontProperties(family=FONT)), 11)
-    index, labels, boxes = (tensor.cpu() for tensor in batch.targets[:3])
-    for i, image in enumerate(images):
-        drawn = Image.fromarray(np.ascontiguousarray(image.permute(1, 2, 0).numpy())).resize(tile)  # (H, W, 3)
-        draw = ImageDraw.Draw(drawn)
-        mine = torch.nonzero(index == i).flatten()
-        for label, box in zip(labels[mine].tolist(), (boxes[mine] * scale).tolist(), strict=True):
-            color = tuple(colormaps["tab10"](label % 10, bytes=True)[:3])
-            draw.rectangle(box, outline=color, width=2)
-            text = drawable(names[label])
-            corner = (max(box[0], 0.0), max(box[1] - 13, 0.0))
-            draw.rectangle(draw.textbbox(corner, text, font=font), fill=color)
-            draw.text(corner, text, fill="white", font=font)
-        picture.paste(drawn, (i % columns * tile[0], i // columns * tile[1]))
-    write_atomic(path, lambda file: picture.save(file, format="PNG" if path.suffix.lower() == ".png" else "JPEG"))
 
 
 def _parse(line: str) -> Row | None:

@@ -17,7 +17,7 @@ from yolov12.checkpoint import ModelFile, fit_state
 from yolov12.config.model import ModelConfig
 from yolov12.config.parse import USER, Resolved, resolve, round_up_to_stride
 from yolov12.config.run import TrainConfig
-from yolov12.config.variants import with_num_classes
+from yolov12.config.variants import fit_to_data
 from yolov12.data.dataset import load_index
 from yolov12.data.index import ImageIndex, shared_images
 from yolov12.engine.optim import AUTO, choose_optimizer, nominal_iterations
@@ -50,10 +50,10 @@ def start_training(
     if not config.data:
         raise ConfigError("--data is missing: name the data set's YAML file")
     device = resolve_device(config.device)
-    train, val = load_splits(config, say)
+    train, val = load_splits(config, architecture.task, say)
     check_batches(config, len(train))
     names = dict(enumerate(train.names))
-    model = starting_model(with_num_classes(architecture, len(names)), names, start, config.seed)
+    model = starting_model(fit_to_data(architecture, len(names), train.keypoint_shape), names, start, config.seed)
     resolved = settle_optimizer(resolved, len(names), nominal_iterations(len(train), config))
     require_space(run_parent(model.config.task, config.project), disk_bytes(model))
     folder = new_run_folder(model.config.task, config.project, config.name, exist_ok=config.exist_ok)
@@ -90,7 +90,8 @@ def prepare_resume(path: Path | None, options: Mapping[str, object], say: Say) -
     if changed:
         listed = "; ".join(f"--{name} was {base[name]!r}, now {now[name]!r}" for name in changed)
         raise ConfigError(f"{folder}: a resumed run keeps its options, but {listed}. Leave them out or start a new run")
-    train, val = load_splits(resolved.config, say)
+    architecture = ModelConfig.from_dict(saved.run["model"])
+    train, val = load_splits(resolved.config, architecture.task, say)
     for split, index in (("train", train), ("val", val)):
         if fingerprint(index) != saved.run["data"][split]:
             raise ConfigError(
@@ -98,7 +99,7 @@ def prepare_resume(path: Path | None, options: Mapping[str, object], say: Say) -
             )
     remove_stale(path.parent)
     names = dict(enumerate(train.names))
-    model = build_model(ModelConfig.from_dict(saved.run["model"]), seed=resolved.config.seed)
+    model = build_model(architecture, seed=resolved.config.seed)
     device = resolve_device(resolved.config.device)
     job = TrainJob(model, names, resolved, train, val, folder, device, saved.run)
     at = f"epoch {saved.progress.epoch + 1}, batch {saved.progress.batch}"
@@ -106,9 +107,10 @@ def prepare_resume(path: Path | None, options: Mapping[str, object], say: Say) -
     return Trainer(job, resume=True)
 
 
-def load_splits(config: TrainConfig, say: Say) -> tuple[ImageIndex, ImageIndex]:
+def load_splits(config: TrainConfig, task: str, say: Say) -> tuple[ImageIndex, ImageIndex]:
     """Training and validation images; their sizes are printed."""
     common: dict[str, Any] = {
+        "task": task,
         "on_bad_label": config.on_bad_label,
         "single_cls": config.single_cls,
         "max_pixels": config.max_pixels,
@@ -175,6 +177,20 @@ def disk_bytes(model: Detector) -> int:
 def fingerprint(index: ImageIndex) -> str:
     """Hash of a split's images and labels."""
     digest = hashlib.sha256("\n".join(index.names).encode())
-    for array in (index.digests, index.sizes, index.offsets, index.labels, index.boxes, index.crowd):
+    digest.update(repr((index.keypoint_shape, index.flip_idx)).encode())
+    outlines = (index.polygon_offsets, index.ring_offsets, index.polygon_points)
+    keypoints = () if index.keypoints is None else (index.keypoints,)
+    arrays = (
+        index.digests,
+        index.sizes,
+        index.offsets,
+        index.labels,
+        index.boxes,
+        index.areas,
+        index.crowd,
+        *outlines,
+        *keypoints,
+    )
+    for array in arrays:
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

@@ -20,13 +20,14 @@ from torch import Tensor, nn
 from yolov12.checkpoint import ModelFile, write_model_file
 from yolov12.config.parse import Resolved, round_up_to_stride
 from yolov12.config.run import TrainConfig, ValConfig
+from yolov12.data.contract import contract
 from yolov12.data.index import ImageIndex
-from yolov12.data.letterbox import contract
 from yolov12.data.loader import TrainLoader
 from yolov12.data.sample import Batch
+from yolov12.engine.batch_picture import draw_batch
 from yolov12.engine.display import EpochDisplay
 from yolov12.engine.ema import WeightAverage
-from yolov12.engine.logger import RunLogger, draw_batch
+from yolov12.engine.logger import RunLogger
 from yolov12.engine.optim import Schedule, build_optimizer, nominal_iterations
 from yolov12.engine.signals import StopRequest, stop_request
 from yolov12.engine.training_state import Parts, Progress, load_state, save_state
@@ -38,7 +39,7 @@ from yolov12.inference.memory import keep_freed_memory
 from yolov12.inference.runtimes import TorchRuntime, native_half
 from yolov12.losses.criterion import Criterion
 from yolov12.losses.detect import Gains
-from yolov12.metrics import DetectionMetrics
+from yolov12.metrics import Metrics
 from yolov12.models.checkpoint_map import official_layer_prefixes
 from yolov12.models.detector import Detector
 from yolov12.version import __version__
@@ -78,19 +79,21 @@ class Trainer:
         self.model = job.model.to(job.device)
         self.model = self.model.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         freeze(self.model, config.freeze)
-        self.loader = TrainLoader(job.train, config, pin_memory=job.device.type == "cuda")
+        self.task = job.model.config.task
+        self.loader = TrainLoader(job.train, config, task=self.task, pin_memory=job.device.type == "cuda")
         steps = self.loader.steps_per_epoch
         iterations = nominal_iterations(len(job.train), config)
         self.optimizer = build_optimizer(self.model, config, job.model.config.num_classes, iterations)
         self.schedule = Schedule.from_config(config, self.optimizer, steps)
-        self.criterion = Criterion(job.model.config, Gains(config.box, config.cls, config.dfl), config.rules)
+        gains = Gains(config.box, config.cls, config.dfl, config.pose, config.kobj)
+        self.criterion = Criterion(job.model.config, gains, config.rules)
         self.average = WeightAverage(self.model, config.ema_decay, config.ema_tau)
         self.half = native_half(job.device) if config.amp else None
         self.scaler = torch.amp.GradScaler(job.device.type, enabled=self.half is torch.float16)
         self.parts = Parts(self.model, self.average, self.optimizer, self.scaler)
         self.progress = Progress()
         self.recent: list[dict[str, Tensor]] = []
-        self.logger = RunLogger(job.folder)
+        self.logger = RunLogger(job.folder, self.task)
         self.statistics = [buffer for buffer in self.model.buffers() if buffer.is_floating_point()]
         self.good_statistics = [buffer.clone() for buffer in self.statistics]
         if resume:
@@ -116,7 +119,7 @@ class Trainer:
         progress = self.progress
         self.schedule.apply(self.optimizer, progress.iteration, progress.rate_scale)
         terms = self.losses(batch)
-        total = torch.stack(list(terms.values())).sum() * len(batch.images)
+        total = self.criterion.total(terms, len(batch.images))
         torch.autograd.backward(self.scaler.scale(total))
         if progress.iteration - progress.last_update >= self.schedule.accumulate(progress.iteration):
             self.scaler.unscale_(self.optimizer)
@@ -144,9 +147,9 @@ class Trainer:
         """The run's folder."""
         return self.job.folder
 
-    def run(self) -> DetectionMetrics:
+    def run(self) -> Metrics:
         """Train until the last epoch or early stopping; returns the metrics of the averaged weights at the end."""
-        metrics: DetectionMetrics | None = None
+        metrics: Metrics | None = None
         display = EpochDisplay(self.config.epochs, self.loader.steps_per_epoch)
         with self.loader, stop_request() as stop, display:
             while not self.progress.finished:
@@ -187,7 +190,7 @@ class Trainer:
                 self.save_state()
                 raise self.interrupted(stop.signal_number)
 
-    def finish_epoch(self, stop: StopRequest, seconds: float) -> DetectionMetrics | None:
+    def finish_epoch(self, stop: StopRequest, seconds: float) -> Metrics | None:
         """Evaluate, record the epoch and write the weights; decides whether the run is over."""
         progress, config = self.progress, self.config
         last = progress.epoch + 1 >= config.epochs
@@ -215,7 +218,7 @@ class Trainer:
             self.save_weights(BEST, metrics)
         return metrics
 
-    def evaluate(self) -> DetectionMetrics:
+    def evaluate(self) -> Metrics:
         """Score the averaged weights on the validation split with the same letterbox as `predict`."""
         config = self.config
         runtime = TorchRuntime(self.average.model, device=str(self.job.device), precision="fp32")
@@ -227,7 +230,7 @@ class Trainer:
             max_pixels=config.max_pixels,
             verbose=False,
         )
-        return evaluate(runtime, self.job.val, options)
+        return evaluate(runtime, self.job.val, options, self.task)
 
     def collect_losses(self) -> None:
         """Add the loss terms of recent batches to this epoch's sums, in order, so that sums do not depend on when.
@@ -256,14 +259,14 @@ class Trainer:
         self.collect_losses()
         save_state(self.weights, self.parts, self.progress, self.job.run)
 
-    def save_weights(self, name: str, metrics: DetectionMetrics | None) -> None:
+    def save_weights(self, name: str, metrics: Metrics | None) -> None:
         """The averaged weights as a model file, float32."""
         job = self.job
         metadata = {
             "task": job.model.config.task,
             "variant": job.model.config.variant,
             "layout": job.model.config.layout,
-            "preprocess": contract(),
+            "preprocess": contract(self.task),
             "training": job.run,
             "epoch": self.progress.epoch,
             "metrics": metrics.results_dict if metrics is not None else {},
