@@ -50,6 +50,8 @@ from yolov12.results import Result
 from yolov12.version import __version__
 from yolov12.visualize import save_result
 
+BOX_OPTIONS = ("conf", "iou", "max_det", "classes", "agnostic_nms", "rect")
+"""Options of `predict` that are about boxes."""
 SAMPLES = Path(__file__).resolve().parent / "assets" / "samples"
 
 
@@ -176,6 +178,8 @@ class YOLO:
         results = self._written(predictor.predict(source, config), config)
         if config.verbose and "imgsz" not in options:
             self._note_size(config)
+        if self.task == "classify" and (idle := [name for name in BOX_OPTIONS if name in options]):
+            print(f"note: without effect on a classifier: {', '.join(idle)}", file=sys.stderr)
         return results if config.stream else list(results)
 
     def _note_size(self, config: PredictConfig) -> None:

@@ -20,6 +20,7 @@ from yolov12.config.run import TrainConfig
 from yolov12.config.variants import fit_to_data
 from yolov12.data.dataset import load_index
 from yolov12.data.index import ImageIndex, shared_images
+from yolov12.data.loader import mirrors
 from yolov12.engine.optim import AUTO, choose_optimizer, nominal_iterations
 from yolov12.engine.trainer import Trainer, TrainJob
 from yolov12.engine.training_state import read_run
@@ -52,6 +53,8 @@ def start_training(
     device = resolve_device(config.device)
     train, val = load_splits(config, architecture.task, say)
     check_batches(config, len(train))
+    if not mirrors(train, architecture.task):
+        print("note: the data set has no flip_idx, so pictures are not mirrored in training", file=sys.stderr)
     names = dict(enumerate(train.names))
     model = starting_model(fit_to_data(architecture, len(names), train.keypoint_shape), names, start, config.seed)
     resolved = settle_optimizer(resolved, len(names), nominal_iterations(len(train), config))
