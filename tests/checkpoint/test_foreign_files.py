@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from model_factory import official_state, pickled_network, save_foreign, save_network, tiny_file
 from yolov12.checkpoint import convert, foreign, read_model_file
 from yolov12.checkpoint.inert import UnsafeGlobalError
-from yolov12.data import center_crop, letterbox
+from yolov12.data.contract import contract
 from yolov12.errors import CheckpointError
 
 LAYOUTS = ["turbo", "v1.0"]
@@ -68,7 +68,7 @@ def test_pickled_networks_of_every_task_are_read(tmp_path: Path, task: str, layo
     assert (found.config, found.names) == (file.config, file.names)
     assert_same_weights(found.state, file.state, half=True)
     assert found.metadata["task"] == task
-    assert found.metadata["preprocess"] == (center_crop if task == "classify" else letterbox).contract()
+    assert found.metadata["preprocess"] == contract(task)
 
 
 @pytest.mark.parametrize("shape", [(6, 2), [6, 2]])
