@@ -56,7 +56,7 @@ SAMPLES = Path(__file__).resolve().parent / "assets" / "samples"
 
 
 class YOLO:
-    """A detector with its class names.
+    """A model with its class names.
 
     `model`: a path, or an embedded or published name with or without `.pt`; `pretrained=False` (or a name that ends in
     `.yaml`) builds the named architecture with fresh weights. `layout` ("turbo", "v1.0") and `num_classes` apply to
@@ -296,7 +296,7 @@ def sample_images(task: str = "detect") -> Path:
     """Folder of the sample images for a task that come with the package."""
     folder = SAMPLES / task
     if not folder.is_dir():
-        raise CheckpointError(f"{folder}: this installation lacks the sample images")
+        raise CheckpointError(f"there are no sample pictures for {task}: name a source")
     return folder
 
 

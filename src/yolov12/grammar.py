@@ -72,7 +72,7 @@ def join_verb(words: list[str]) -> list[str]:
 
 def build_parser() -> Parser:
     """The whole grammar, built from the option dataclasses."""
-    parser = Parser(prog="yolov12", description="Train, score and run YOLOv12 object detectors.", allow_abbrev=False)
+    parser = Parser(prog="yolov12", description="Train, score and run YOLOv12 models.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"yolov12 {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=Parser)
     parser.verbs = verbs.choices

@@ -32,3 +32,14 @@ def test_several_heads_have_their_name_in_front() -> None:
     terms = Criterion(two)({"detect": OUTPUTS, "other": OUTPUTS}, TARGETS)
     assert list(terms) == [f"{head}.{term}" for head in ("detect", "other") for term in ("box", "cls", "dfl")]
     assert terms["detect.box"] == terms["other.box"]
+
+
+def test_terms_come_in_their_own_order_whatever_the_order_of_a_saved_state() -> None:
+    pose = Criterion(model_config("yolov12n-pose"))
+    reported = {"box": 1.0, "pose": 2.0, "kobj": 3.0, "cls": 4.0, "dfl": 5.0}
+    assert list(pose.in_order(dict(sorted(reported.items())))) == list(reported)
+    assert pose.in_order(reported) == reported
+    config = model_config("yolov12n", num_classes=3)
+    two = dataclasses.replace(config, heads={"detect": config.heads["detect"], "a": config.heads["detect"]})
+    names = [f"{head}.{term}" for head in ("detect", "a") for term in ("box", "cls", "dfl")]
+    assert list(Criterion(two).in_order(dict.fromkeys(sorted(names), 0.0))) == names

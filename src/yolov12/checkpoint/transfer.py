@@ -71,7 +71,8 @@ def fit_state(
         elif old.shape == fresh.shape:
             state[name] = old.to(fresh.dtype).clone()
             kept.append(name)
-    fresh_names = tuple(name for name in model_state if name not in set(kept))
+    known = set(kept)
+    fresh_names = tuple(name for name in model_state if name not in known)
     classes = tuple(names_new[index] for index in rows) if carried else ()
     heads = dict.fromkeys(f"{_head(sources[name])} -> {_head(name)}" for name in kept if name in sources)
     return state, TransferReport(tuple(kept), fresh_names, classes, tuple(heads))

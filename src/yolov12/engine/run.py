@@ -183,6 +183,8 @@ def fingerprint(index: ImageIndex) -> str:
     digest.update(repr((index.keypoint_shape, index.flip_idx)).encode())
     outlines = (index.polygon_offsets, index.ring_offsets, index.polygon_points)
     keypoints = () if index.keypoints is None else (index.keypoints,)
+    for row, mask in index.run_lengths.items():
+        digest.update(f"{row} ".encode() + mask)
     arrays = (
         index.digests,
         index.sizes,

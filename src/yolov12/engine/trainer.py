@@ -204,7 +204,8 @@ class Trainer:
         improved = fitness > progress.best_fitness
         if improved:
             progress.best_fitness, progress.best_epoch = fitness, progress.epoch
-        losses = {name: total / max(progress.batch, 1) for name, total in progress.loss_sums.items()}
+        sums = self.criterion.in_order(progress.loss_sums)  # a state that was read has them by the alphabet
+        losses = {name: total / max(progress.batch, 1) for name, total in sums.items()}
         groups = range(len(self.optimizer.param_groups))
         rates = [self.schedule.lr(group, progress.iteration - 1) * progress.rate_scale for group in groups]
         images_per_second = len(self.job.train) / seconds

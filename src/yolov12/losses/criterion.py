@@ -27,6 +27,9 @@ LOSSES: dict[str, Callable[..., Loss]] = {
 }
 """By the kind of head."""
 
+TERMS = ("box", "seg", "pose", "kobj", "cls", "dfl", "angle")
+"""All terms in the order in which they are reported."""
+
 
 class Criterion:
     """Maps a model's outputs and the objects of the batch to named loss terms.
@@ -46,6 +49,16 @@ class Criterion:
             found = loss(outputs[name], targets)
             terms |= found if len(self.losses) == 1 else {f"{name}.{term}": value for term, value in found.items()}
         return terms
+
+    def in_order(self, values: Mapping[str, float]) -> dict[str, float]:
+        """Values by term, head by head, each head's terms in their own order."""
+        heads = list(self.losses)
+
+        def place(name: str) -> tuple[int, int]:
+            head, _, term = name.rpartition(".")
+            return heads.index(head) if head else 0, TERMS.index(term)
+
+        return {name: values[name] for name in sorted(values, key=place)}
 
     def total(self, terms: LossTerms, images: int) -> Tensor:
         """The loss to differentiate: terms of objects count once for each image of the batch, those of images once."""

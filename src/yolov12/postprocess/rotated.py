@@ -57,6 +57,13 @@ def suppress_rotated(boxes: FloatArray, groups: NDArray[np.int64], iou: float, l
         if count >= limit:
             break
         rows = np.arange(start, min(start + BLOCK, len(boxes)))
+        # In a crowd the kept rows and the last ones before the block decide nearly all of it, and they are few.
+        for best in (*kept, np.arange(max(start - BLOCK, 0), start)):
+            squares = (x[rows, None] - x[best]) ** 2 + (y[rows, None] - y[best]) ** 2  # (r, k)
+            row, other = np.nonzero(squares <= reach[rows, None] ** 2 + reach[best] ** 2)
+            other = best[other]
+            beaten = probiou(boxes[rows[row]], boxes[other], spread[rows[row]], spread[other]) > iou
+            rows = np.delete(rows, row[beaten])
         # Most pairs are too far apart to overlap enough, whatever their shapes: only the rest is worth the formula.
         radius = np.hypot(reach[rows], widest)
         first = np.searchsorted(x, x[rows] - radius, sorter=by_x)
