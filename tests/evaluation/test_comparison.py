@@ -129,10 +129,11 @@ def test_the_table_and_the_json_say_the_same(comparison: Comparison) -> None:
 
 def test_a_score_that_does_not_exist_is_null(index: ImageIndex) -> None:
     empty = make_index([[]] * IMAGES, paths=index.paths, sizes=[(64, 64)] * IMAGES)
-    nothing = compare([contestant("one", Finder())], empty, CONFIG, "detect")
+    nothing = compare([contestant("one", Finder()), contestant("two", Finder())], empty, CONFIG, "detect")
     assert math.isnan(nothing.standings[0].scores["box AP50"].value)
     assert nothing.to_dict()["standings"][0]["scores"]["box AP50"]["value"] is None
-    assert nothing.duels == []
+    assert "nan" not in nothing.table()
+    assert nothing.duels[0].sentence() == "one - two, box AP50-95: nothing to measure"
 
 
 def test_it_can_be_drawn(comparison: Comparison, tmp_path: Path) -> None:

@@ -90,6 +90,8 @@ class Duel:
     def sentence(self) -> str:
         """`a - b, box AP50-95: +0.012 [-0.004, +0.027]: not significant`."""
         gap = self.difference.interval
+        if np.isnan(gap.value):
+            return f"{printable(self.first)} - {printable(self.second)}, {self.score}: nothing to measure"
         verdict = "significant" if self.difference.significant else "not significant"
         return (
             f"{printable(self.first)} - {printable(self.second)}, {self.score}: {gap.value:+.3f} "
