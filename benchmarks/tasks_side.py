@@ -22,20 +22,20 @@ def main() -> None:
     torch.set_num_threads(command["threads"])
     folder = Path(command["folder"])
     if not (folder / "trained.json").exists():
-        trained = train_ours(command) if command["side"] == "ours" else train_peer(command)
-        trained["versions"] = versions(command["side"])
+        trained = train_peer(command) if command["theirs"] else train_ours(command)
+        trained["versions"] = versions(command["theirs"])
         (folder / "trained.json").write_text(json.dumps(trained), encoding="utf8")
     predict(command, json.loads((folder / "trained.json").read_text(encoding="utf8"))["weights"])
 
 
-def versions(side: str) -> dict[str, str]:
+def versions(theirs: bool) -> dict[str, str]:
     """What computed it."""
     import torch
 
-    if side == "ours":
-        import yolov12 as package
-    else:
+    if theirs:
         import ultralytics as package
+    else:
+        import yolov12 as package
     return {"package": package.__version__, "torch": torch.__version__}
 
 
@@ -71,7 +71,7 @@ def train_peer(command: dict[str, Any]) -> dict[str, Any]:
 def predict(command: dict[str, Any], weights: str) -> None:
     """One file of arrays for each test picture."""
     extra: dict[str, Any] = {}
-    if command["side"] == "ours":
+    if not command["theirs"]:
         from yolov12 import YOLO
     else:
         from ultralytics import YOLO

@@ -2,16 +2,20 @@
 
     python benchmarks/tasks_synthetic.py --out runs/tasks                           # ours, all tasks
     python benchmarks/tasks_synthetic.py --out runs/tasks --tasks pose obb          # some of them
-    python benchmarks/tasks_synthetic.py --out runs/tasks --peer-python PEER/bin/python
-    python benchmarks/tasks_synthetic.py --out runs/tasks --shuffled                # the control: must fail every bar
+    python benchmarks/tasks_synthetic.py --out runs/tasks --sides peer --peer-python PEER/bin/python
+    python benchmarks/tasks_synthetic.py --out runs/tasks --sides shuffled          # the control: must fail every bar
 
-Resumable: every job (task, side, control) is a process of its own and leaves one JSON row in `OUT/rows`; a finished one
+Resumable: every job (task, side, seed) is a process of its own and leaves one JSON row in `OUT/rows`; a finished one
 is only read, an interrupted one of ours goes on where it stopped. `OUT/table.md` has all rows.
 
 The scenes are frozen: version and seed stand below, before any training. Both sides see the same pictures equally
 often, predict the same test scenes through their public interfaces with the same thresholds, and are scored by this
-package's evaluator. Ours trains with the recipe below, which was chosen on `train` -> `val`; the peer (ultralytics
-8.4.190, in an environment of its own) with its defaults. `--shuffled` gives each training scene the labels of another.
+package's evaluator. Sides:
+
+    ours           the recipe below, which was chosen on `train` -> `val`
+    peer           ultralytics 8.4.190, in an environment of its own, with the same recipe as far as it has such options
+    peer-defaults  the peer with its own defaults
+    shuffled       ours, with each training scene under the labels of another
 """
 
 from __future__ import annotations
@@ -29,14 +33,17 @@ from typing import Any
 import numpy as np
 from common import machine, peer_environment
 
-VERSION, DATA_SEED, SIZE = 0, 0, 256
-TRAIN, VAL, TEST = 2400, 200, 400
+VERSION, DATA_SEED, SIZE = 1, 0, 192
+TRAIN, VAL, TEST = 2000, 150, 400
 SIDE_SCRIPT = Path(__file__).with_name("tasks_side.py")
 THRESHOLDS = {"conf": 0.001, "iou": 0.7, "max_det": 100}
+SIDES = ("ours", "peer", "peer-defaults", "shuffled")
 RECIPE = {
-    "optimizer": "AdamW", "lr0": 0.004, "momentum": 0.9, "nbs": 16, "cos_lr": True, "ema_tau": 300.0,
-    "ema_decay": 0.998, "close_mosaic": 3,
+    "batch": 8, "nbs": 8, "optimizer": "AdamW", "lr0": 0.002, "momentum": 0.9, "cos_lr": True, "warmup_epochs": 1.0,
+    "mosaic": 0.0, "scale": 0.2, "close_mosaic": 0,
 }  # fmt: skip
+AVERAGE = {"ema_tau": 300.0, "ema_decay": 0.998}
+"""Of our recipe, too; the peer has no such options."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +54,7 @@ class Job:
     peer: str
     metric: str
     bar: float
-    epochs: int = 10
-    imgsz: int = 256
-    train: int = TRAIN
-    recipe: tuple[tuple[str, Any], ...] = ()
-    """What differs from RECIPE."""
+    epochs: int = 8
 
 
 JOBS = {
@@ -59,7 +62,7 @@ JOBS = {
     "segment": Job("yolov12n-seg", "yolo12n-seg.yaml", "mask AP50", 0.85),
     "pose": Job("yolov12n-pose", "yolo12n-pose.yaml", "keypoint AP50", 0.85),
     "obb": Job("yolov12n-obb", "yolo12n-obb.yaml", "rotated AP50", 0.80),
-    "classify": Job("yolov12n-cls", "yolo12n-cls.yaml", "top-1", 0.95, epochs=20, imgsz=224),
+    "classify": Job("yolov12n-cls", "yolo12n-cls.yaml", "top-1", 0.95),
 }
 
 
@@ -71,16 +74,17 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--workers", type=int, default=1, help="loader processes, on both sides")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--peer-python", type=Path, help="Python of an environment that has the peer: train it, too")
-    parser.add_argument("--shuffled", action="store_true", help="train ours on shuffled labels instead")
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=["ours"])
+    parser.add_argument("--peer-python", type=Path, help="Python of an environment that has the peer")
     parser.add_argument("--epochs", type=int, help="instead of each task's own number")
     parser.add_argument("--quick", action="store_true", help="a few tiny pictures, one epoch: does the script run?")
     options = parser.parse_args()
     options.out = options.out.absolute()
-    sides = ["ours"] if options.shuffled or not options.peer_python else ["ours", "peer"]
+    if any(side.startswith("peer") for side in options.sides) and not options.peer_python:
+        parser.error("--peer-python is missing: where the peer is installed")
     for task in options.tasks:
         for seed in options.seeds:
-            for side in sides:
+            for side in options.sides:
                 run_job(options, task, side, seed)
     print(machine())
     print(write_table(options.out))
@@ -88,28 +92,30 @@ def main() -> None:
 
 def run_job(options: argparse.Namespace, task: str, side: str, seed: int) -> None:
     """Train, predict and score one side on one task, unless its row is there."""
-    name = f"{task}-{'shuffled' if options.shuffled else side}-{seed}"
+    name = f"{task}-{side}-{seed}"
     row = options.out / "rows" / f"{name}.json"
     if row.exists():
         return
     job, folder = JOBS[task], options.out / name
     folder.mkdir(parents=True, exist_ok=True)
     data = make_data(options, task)
-    train_on = shuffled_copy(data.parent, options.out / "data" / f"{task}-shuffled") if options.shuffled else data
+    train_on = shuffled_copy(data.parent, options.out / "data" / f"{task}-shuffled") if side == "shuffled" else data
+    theirs = side.startswith("peer")
+    recipe = {"batch": 16} if side == "peer-defaults" else RECIPE if theirs else RECIPE | AVERAGE
     epochs = options.epochs or (1 if options.quick else job.epochs)
     command = {
-        "side": side, "task": task, "threads": options.threads, "folder": str(folder), "thresholds": THRESHOLDS,
-        "model": job.model if side == "ours" else job.peer,
-        "data": str(train_on) if side == "ours" else peer_data(train_on, task, folder),
+        "theirs": theirs, "task": task, "threads": options.threads, "folder": str(folder), "thresholds": THRESHOLDS,
+        "model": job.peer if theirs else job.model,
+        "data": str(train_on) if not theirs else peer_data(train_on, task, folder),
         "test": [str(path) for path in test_pictures(data, task)],
         "train": {
-            "epochs": epochs, "imgsz": 64 if options.quick else job.imgsz, "batch": 16, "device": options.device,
+            "epochs": epochs, "imgsz": 64 if options.quick else SIZE, "device": options.device,
             "workers": options.workers, "seed": seed, "val": False, "plots": False, "project": str(folder),
-            "name": "run", "exist_ok": True, **({**RECIPE, **dict(job.recipe)} if side == "ours" else {}),
+            "name": "run", "exist_ok": True, **recipe,
         },
     }  # fmt: skip
-    python = sys.executable if side == "ours" else str(options.peer_python.absolute())
-    environment = {**os.environ} if side == "ours" else peer_environment(folder)
+    python = str(options.peer_python.absolute()) if theirs else sys.executable
+    environment = peer_environment(folder) if theirs else {**os.environ}
     environment["OMP_NUM_THREADS"] = str(options.threads)
     (folder / "command.json").write_text(json.dumps(command, indent=1), encoding="utf8")
     with (folder / "log.txt").open("a") as log:
@@ -120,7 +126,7 @@ def run_job(options: argparse.Namespace, task: str, side: str, seed: int) -> Non
     trained = json.loads((folder / "trained.json").read_text(encoding="utf8"))
     scores = score(data, task, folder / "found")
     write_row(row, {
-        "task": task, "side": side, "shuffled": options.shuffled, "seed": seed, "metric": job.metric, "bar": job.bar,
+        "task": task, "side": side, "seed": seed, "metric": job.metric, "bar": job.bar,
         "score": scores[job.metric], "scores": scores, "images_seen": epochs * pictures(train_on), **trained,
         "threads": options.threads, "scenes": json.loads((data.parent / "synthetic.json").read_text()),
         "train_options": command["train"], "machine": machine(), "command": sys.argv,
@@ -135,7 +141,7 @@ def make_data(options: argparse.Namespace, task: str) -> Path:
         raise SystemExit(f"this benchmark is about scenes of version {VERSION}; the package draws {SYNTHETIC_VERSION}")
     folder = options.out / "data" / task
     if not (folder / "data.yaml").exists():
-        counts = (24, 8, 8) if options.quick else (JOBS[task].train, VAL, TEST)
+        counts = (24, 8, 8) if options.quick else (TRAIN, VAL, TEST)
         sizes = dict(zip(("train", "val", "test"), counts, strict=True))
         write_synthetic(folder, task=task, seed=DATA_SEED, size=64 if options.quick else SIZE, **sizes)
     return folder / "data.yaml"
@@ -244,10 +250,9 @@ def write_table(out: Path) -> str:
     ]
     for path in sorted((out / "rows").glob("*.json")):
         row = json.loads(path.read_text(encoding="utf8"))
-        side = "ours, shuffled labels" if row["shuffled"] else row["side"]
         others = ", ".join(f"{name} {value:.3f}" for name, value in row["scores"].items() if name != row["metric"])
         lines.append(
-            f"| {row['task']} | {side} | {row['seed']} | {row['images_seen']} | {row['seconds'] / 60:.1f} "
+            f"| {row['task']} | {row['side']} | {row['seed']} | {row['images_seen']} | {row['seconds'] / 60:.1f} "
             f"| {row['metric']} **{row['score']:.3f}** | {others} | {row['bar']:.2f} |"
         )
     text = "\n".join(lines) + "\n"

@@ -24,6 +24,7 @@ from yolov12.config.run import ImageSize
 LOOSER = {
     "data": "str | PathLike[str]",
     "project": "str | PathLike[str]",
+    "weights": "str | PathLike[str]",
     "device": "str | int",
     "classes": "Sequence[int | str] | int | str | None",
 }

@@ -26,7 +26,9 @@ from model_factory import official_state, save_network, tiny_file
 from scene_factory import eager_file, write_data, write_image, write_model, write_pictures
 from stub_runtime import StubRuntime
 from yolov12 import YOLO, Result, api
-from yolov12.checkpoint import read_model_file
+from yolov12.checkpoint import ModelFile, read_model_file
+from yolov12.config.model import ModelConfig
+from yolov12.engine.run import starting_model
 from yolov12.engine.trainer import Trainer
 from yolov12.errors import CheckpointError, ConfigError, Interrupted, ResourceError, SetupError, SourceError, UserError
 from yolov12.folders import cache_folder
@@ -658,6 +660,34 @@ def test_which_weights_training_starts_from(model_path: Path, data: Path, monkey
     assert dropped[0] is None
     assert new[0] is None  # fresh weights come from the run's own seed
     assert [device for _, device in (kept, on_cpu, on_gpu)] == ["auto", "cpu", "0"]
+
+
+def test_training_begins_with_what_fits_of_a_model_of_another_task(
+    model_path: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stopped(Exception):
+        pass
+
+    started: list[tuple[ModelConfig, ModelFile]] = []
+
+    def stop(resolved: Any, config: ModelConfig, start: ModelFile, say: Any) -> None:
+        started.append((config, start))
+        raise Stopped
+
+    monkeypatch.setattr(api, "start_training", stop)
+    model = YOLO(write_model(tmp_path / "segmenter.safetensors", task="segment"))
+    with pytest.raises(Stopped):
+        model.train(data=data, weights=model_path)
+    ((config, start),) = started
+    assert (config.task, start.config.task) == ("segment", "detect")
+    state = starting_model(config, model.names, start, seed=5).state_dict()
+    boxes = [name for name in start.state if name.startswith(("backbone.", "neck."))]
+    assert all(torch.equal(state[name], start.state[name]) for name in boxes)
+    assert len(boxes) > 100
+    with pytest.raises(ConfigError, match=r"--weights .* and --no-pretrained contradict each other"):
+        model.train(data=data, weights=model_path, pretrained=False)
+    with pytest.raises(CheckpointError, match=r"missing\.pt: neither a file nor a model name"):
+        model.train(data=data, weights="missing.pt")
 
 
 def test_a_run_stopped_in_its_first_epoch_resumes_by_its_file(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,6 +84,15 @@ def test_a_data_set_is_checked(run: Run, scenes: Path) -> None:  # noqa: F811
     label.write_text(before)
     assert bad.code == 1
     assert f"{label}:1: columns: 6; expected" in bad.out
+
+
+def test_a_split_of_no_use_does_not_hide_the_next(run: Run) -> None:  # noqa: F811
+    run("data", "synth", "shapes", "--train", 1, "--val", 1, "--size", 64, "--workers", 0)
+    shutil.rmtree("shapes/images/train")
+    done = run("data", "check", "shapes")
+    assert done.code == 1
+    assert done.out.startswith("train: cannot be used\n  shapes/data.yaml: train: 'images/train' does not exist")
+    assert "val: 1 images" in done.out
 
 
 @pytest.mark.parametrize(

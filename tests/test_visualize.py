@@ -28,9 +28,10 @@ def test_names(tmp_path: Path, path: str, frame: int | None, name: str) -> None:
 
 
 def test_equal_names_do_not_overwrite_each_other(tmp_path: Path) -> None:
-    for path in ("a/x.jpg", "b/x.jpg", "c/x.png"):
-        save_result(result(path), tmp_path, image=True, labels=False)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["x.jpg", "x_2.jpg", "x_3.jpg"]
+    for folder in range(12):
+        save_result(result(f"{folder}/x.jpg"), tmp_path, image=True, labels=False)
+    names = ["x.jpg", *(f"x_{number}.jpg" for number in range(2, 13))]
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(names)
 
 
 def test_every_task_has_label_rows(tmp_path: Path) -> None:

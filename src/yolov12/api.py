@@ -27,11 +27,11 @@ from yolov12.config.parse import DEFAULT, STRIDE, report_rounding, resolve, stor
 from yolov12.config.run import CheckConfig, CompareConfig, PredictConfig, TrainConfig
 from yolov12.data.contract import contract
 from yolov12.data.dataset import load_index, read_data_config
-from yolov12.data.index import ImageIndex
+from yolov12.data.index import DataReport, ImageIndex
 from yolov12.data.synthetic import write_synthetic as write_synthetic
 from yolov12.engine.run import prepare_resume, start_training
 from yolov12.engine.trainer import BEST
-from yolov12.errors import CheckpointError, ConfigError, UserError
+from yolov12.errors import CheckpointError, ConfigError, DataError, UserError, printable
 from yolov12.evaluation.comparison import Comparison, Contestant, compare
 from yolov12.evaluation.comparison_plot import draw_comparison
 from yolov12.evaluation.curves import draw_metrics
@@ -41,7 +41,15 @@ from yolov12.hub import check_online
 from yolov12.inference.device import resolve_device
 from yolov12.inference.predictor import Predictor
 from yolov12.inference.runtimes import Runtime, torch_runtime
-from yolov12.loading import check_keypoints, load_model, size_to_use, trained_size, usual_size, val_config
+from yolov12.loading import (
+    check_keypoints,
+    is_single_class,
+    load_model,
+    size_to_use,
+    trained_size,
+    usual_size,
+    val_config,
+)
 from yolov12.metrics import Metrics
 from yolov12.models.checkpoint_map import ours_to_official
 from yolov12.models.detector import Detector, build_model, check_size
@@ -232,9 +240,13 @@ class YOLO:
             max_pixels=config.max_pixels,
         )
         say(index)
-        if not config.single_cls:
-            index = match_classes(index, self.names)
-        check_keypoints(self.config, index)
+        try:
+            if not config.single_cls:
+                index = match_classes(index, self.names)
+            check_keypoints(self.config, index)
+        except ConfigError as error:
+            model = self.path or "the model"
+            raise ConfigError(f"{printable(config.data)} does not suit {printable(model)}: {error}") from error
         folder = new_run_folder(self.task, config.project, config.name, exist_ok=config.exist_ok)
         metrics = evaluate(self._runtime(config.device, config.precision), index, config, self.task)
         metrics.save_dir = folder
@@ -250,8 +262,9 @@ class YOLO:
         """Train on `data`; afterwards this object holds the best weights. Returns the metrics of the last weights.
 
         Weights of a model with other classes are kept where they fit; a model that was built with fresh weights gets
-        new ones from `seed`. `resume=True` continues the run that this model's file belongs to, exactly where it
-        stopped.
+        new ones from `seed`. `weights` names another model to take what fits from, such as a detector to begin a
+        segmenter with: `YOLO("yolov12n-seg.yaml").train(weights="yolov12n", ...)`. `resume=True` continues the run that
+        this model's file belongs to, exactly where it stopped.
         """
         given = storable(options)
         if self._moved:
@@ -260,7 +273,7 @@ class YOLO:
             trainer = prepare_resume(self.path, given, say)
         else:
             resolved = resolve(TrainConfig, given, base={"imgsz": usual_size(self.task)}, base_origin=DEFAULT)
-            start = self._as_file() if resolved.config.pretrained and self.path is not None else None
+            start = self._start(resolved.config)
             trainer = start_training(resolved, self.config, start, say)
         metrics = trainer.run()
         best = trainer.weights / BEST
@@ -269,6 +282,14 @@ class YOLO:
         return metrics
 
     # ---- inner parts ----------------------------------------------------------------------------------------------
+
+    def _start(self, config: TrainConfig) -> ModelFile | None:
+        """The weights that a new run begins with; None: fresh ones."""
+        if not config.weights:
+            return self._as_file() if config.pretrained and self.path is not None else None
+        if not config.pretrained:
+            raise ConfigError(f"--weights {config.weights} and --no-pretrained contradict each other: drop one")
+        return load_model(config.weights, pretrained=True, layout="turbo", num_classes=None, offline=self._offline).file
 
     def _as_file(self) -> ModelFile:
         return ModelFile(self.config, dict(self.model.state_dict()), self.names, self.metadata)
@@ -316,12 +337,19 @@ def compare_models(
     if not config.data:
         raise ConfigError("--data is missing: name the data set's YAML file")
     loaded = [YOLO(model, layout=layout, offline=offline) for model in models]
-    tasks = {f"{name} ({model.task})": model.task for name, model in zip(models, loaded, strict=True)}
-    if len(set(tasks.values())) > 1:
-        raise ConfigError(f"models of different tasks cannot be compared: {', '.join(tasks)}")
-    task = loaded[0].task
+    kinds = [(model.task, is_single_class(model.metadata)) for model in loaded]
+    if len(set(kinds)) > 1:
+        pairs = zip(models, kinds, strict=True)
+        listed = (f"{name} ({task}{', single_cls' * single})" for name, (task, single) in pairs)
+        raise ConfigError(f"models of different tasks cannot be compared: {', '.join(listed)}")
+    task, single_cls = kinds[0]
     index = load_index(
-        config.data, config.split, task=task, on_bad_label=config.on_bad_label, max_pixels=config.max_pixels
+        config.data,
+        config.split,
+        task=task,
+        on_bad_label=config.on_bad_label,
+        single_cls=single_cls,
+        max_pixels=config.max_pixels,
     )
     say(index)
     contestants = []
@@ -341,12 +369,19 @@ def compare_models(
     return comparison
 
 
-def check_data(data: str | Path, **options: Any) -> Iterator[ImageIndex]:
-    """Every split of a data set as training would read it, with what cannot be used left out and reported."""
+def check_data(data: str | Path, **options: Any) -> Iterator[DataReport]:
+    """What is found in every split of a data set, read as training would; a split of no use is a finding, too."""
     config = resolve(CheckConfig, options).config
     described = read_data_config(data)
     for split in described.splits:
-        yield load_index(described, split, task=config.task, on_bad_label="skip", max_pixels=config.max_pixels)
+        try:
+            index = load_index(described, split, task=config.task, on_bad_label="skip", max_pixels=config.max_pixels)
+        except DataError as error:
+            report = DataReport(split)
+            report.bad_image(str(error))
+        else:
+            report = index.report
+        yield report
 
 
 def say(index: ImageIndex) -> None:

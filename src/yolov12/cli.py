@@ -112,7 +112,8 @@ def train(words: argparse.Namespace) -> int:
     from yolov12.loading import is_model_name
 
     options = explicit_options(words, TrainConfig)
-    fresh = not options.get("pretrained", True) and is_model_name(words.model)  # then nothing has to be downloaded
+    own = options.get("pretrained", True) and not options.get("weights")
+    fresh = not own and is_model_name(words.model)  # then nothing has to be downloaded
     model = YOLO(words.model, layout=words.layout, offline=words.offline, pretrained=not fresh)
     metrics = model.train(**options)
     print(metrics.table())
@@ -207,11 +208,11 @@ def data_check(words: argparse.Namespace) -> int:
 
     options = explicit_options(words, CheckConfig)
     findings = 0
-    for index in check_data(words.data, **options):
-        print(index.report.summary())
-        for text in [*(f"warning: {warning}" for warning in index.report.warnings), *index.report.findings]:
+    for report in check_data(words.data, **options):
+        print(report.summary() if report.read else f"{report.split}: cannot be used")
+        for text in [*(f"warning: {warning}" for warning in report.warnings), *report.findings]:
             print(f"  {text}")
-        findings += index.report.total
+        findings += report.total
     return int(findings > 0)
 
 

@@ -143,6 +143,11 @@ def saved_options(metadata: Mapping[str, Any]) -> dict[str, object]:
     return {name: entry["value"] for name, entry in entries if isinstance(entry, dict) and "value" in entry}
 
 
+def is_single_class(metadata: Mapping[str, Any]) -> bool:
+    """Whether a model was trained with all classes as one."""
+    return saved_options(metadata).get("single_cls") is True
+
+
 def trained_size(metadata: Mapping[str, Any]) -> int | None:
     """The side in pixels that a model was trained at, a multiple of 32; None if its header names none that can be.
 
@@ -176,12 +181,11 @@ def val_config(options: Mapping[str, object], metadata: Mapping[str, Any], task:
 
     Raises ConfigError for wrong options, and where neither they nor the header name a data set.
     """
-    config = resolve(ValConfig, options).config
+    own = {name: value for name, value in saved_options(metadata).items() if name in ("data", "single_cls")}
+    given = {name: value for name, value in options.items() if name != "data" or value != ""}
+    config = resolve(ValConfig, given, base=own).config
     if not config.data:
-        own = {name: value for name, value in saved_options(metadata).items() if name in ("data", "single_cls")}
-        if not own.get("data"):
-            raise ConfigError("--data is missing: name the data set's YAML file")
-        config = resolve(ValConfig, {name: options[name] for name in options if name != "data"}, base=own).config
+        raise ConfigError("--data is missing: name the data set's YAML file")
     sized = "imgsz" in options
     imgsz = report_rounding(config.imgsz) if sized else size_to_use(metadata, task, verbose=config.verbose)
     return dataclasses.replace(config, imgsz=imgsz)

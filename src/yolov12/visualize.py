@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 from yolov12.results import Result
@@ -29,6 +28,19 @@ def save_result(result: Result, folder: Path, *, image: bool, labels: bool) -> l
 
 
 def free_path(folder: Path, stem: str, suffix: str) -> Path:
-    """The first of <stem><suffix>, <stem>_2<suffix>, ... that is not there yet."""
-    stems = itertools.chain([stem], (f"{stem}_{number}" for number in itertools.count(2)))
-    return next(path for path in (folder / f"{name}{suffix}" for name in stems) if not path.exists())
+    """<stem><suffix>, or the first of <stem>_2<suffix>, <stem>_3<suffix>, ... that is not there yet.
+
+    Numbers are taken in order, so a few looks find the first free one, however many there are.
+    """
+    if not (first := folder / f"{stem}{suffix}").exists():
+        return first
+    taken, free = 1, 2
+    while (folder / f"{stem}_{free}{suffix}").exists():
+        taken, free = free, 2 * free
+    while free - taken > 1:
+        middle = (taken + free) // 2
+        if (folder / f"{stem}_{middle}{suffix}").exists():
+            taken = middle
+        else:
+            free = middle
+    return folder / f"{stem}_{free}{suffix}"

@@ -154,6 +154,8 @@ def test_pose(tmp_path: Path) -> None:
     assert not index.keypoints[1:4].any()
     assert index.keypoints[4].tolist() == [[0, 0, 2], [60, 40, 1], [5, 5, 2]]
     assert index.areas.tolist() == [123.5, 400, 400, 400, 400]
+    assert index.area_of_box is not None
+    assert index.area_of_box.tolist() == [False, True, True, True, True]
     assert index.crowd.tolist() == [False, False, True, True, False]
     assert (index.report.keypoints, index.report.crowd, index.report.warnings) == (5, 2, [])
 

@@ -132,16 +132,12 @@ def test_the_cache_gives_the_same_index(tmp_path: Path, task: str, monkeypatch: 
 
 def test_the_cache_keeps_tasks_apart_and_scans_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = b"0 0.1 0.1 0.5 0.1 0.5 0.5 0.1 0.5\n"
-    data, cache = write_text_set(tmp_path / "set", {"a": rows}, "kpt_shape: [2, 2]\n"), tmp_path / "cache"
+    data, cache = write_text_set(tmp_path / "set", {"a": rows}, ""), tmp_path / "cache"
     first = load_index(data, "val", task="obb", cache_dir=cache)
     monkeypatch.delattr("yolov12.data.scan.decode_with_notes")
-    indexes = {
-        task: load_index(data, "val", task=task, cache_dir=cache) for task in ("segment", "obb", "pose", "detect")
-    }
+    indexes = {task: load_index(data, "val", task=task, cache_dir=cache) for task in ("segment", "obb", "detect")}
     assert same(first, indexes["obb"])
-    assert {task: index.report.polygons for task, index in indexes.items()} == {
-        "segment": 1, "obb": 1, "pose": 0, "detect": 0,
-    }  # fmt: skip
+    assert {task: index.report.masks for task, index in indexes.items()} == {"segment": 1, "obb": 0, "detect": 0}
 
 
 def test_the_cache_notices_another_shape_of_keypoints(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ POSE = "class, 4 values of a box and 6 of keypoints (kpt_shape [2, 3])"
 CONFIDENCE = "(a prediction file with confidence?)"
 COMMAS = "(commas? values are separated by spaces)"
 BOX = b"0 0.5 0.5 0.4 0.4"
+HAS_KEYPOINTS = "(a box and keypoints, as kpt_shape says? that is --task pose)"
 NOT_A_FLAG = "is not a flag: 0 not labelled, 1 hidden, 2 visible"
 # Task, label file, finding after the file's name
 ROWS: list[tuple[str, bytes, str]] = [
@@ -42,13 +43,14 @@ ROWS: list[tuple[str, bytes, str]] = [
     ("segment", b"# outlines", "1: columns: comments are not part of the format"),
     ("segment", b"0 \0 0.1", "1: columns: NUL bytes (a file that was only half copied?)"),
     ("segment", "0 0 0 1 0 1 1".encode("utf-16"), "1: encoding: UTF-16 text; save it as UTF-8 or ASCII"),
+    ("segment", BOX + b" 0.4 0.4 2 0.6 0.6 1", f"1: columns: 11; expected {SEGMENT} {HAS_KEYPOINTS}"),
     ("obb", BOX, f"1: columns: 5; expected {OBB} (this is a box only)"),
     ("obb", b"0 0.5 0.5 0.4 0.4 0.7", f"1: columns: 6; expected {OBB} (centre, size and angle? write the corners)"),
     ("obb", b"0 0.1 0.1 0.9 0.1 0.9 0.9", f"1: columns: 7; expected {OBB}"),
     ("obb", b"0 0 0 1 0 1 1 0 1 0.9", f"1: columns: 10; expected {OBB} {CONFIDENCE}"),
     ("obb", b"0 0 9 0 9 9 0 9 ship 0", f"1: columns: 10; expected {OBB} (DOTA text? say so in the data YAML: "
                                        "format: dota)"),
-    ("obb", b"0 0 0 1 0 1 1 0 1 1 0", f"1: columns: 11; expected {OBB}"),
+    ("obb", b"0 0 0 1 0 1 1 0 1 1 0", f"1: columns: 11; expected {OBB} {HAS_KEYPOINTS}"),
     ("obb", b"0 0 0 1 0 1 1.01 0 1", "1: y3: outside of 0..1 ('1.01')"),
     ("obb", b"0 0 0 1 0 1 1 inf 1", "1: x4: not finite ('inf')"),
     ("obb", b"-1 0 0 1 0 1 1 0 1", "1: class: '-1' is not a class number; classes: 0 a, 1 b"),

@@ -56,7 +56,7 @@ def test_term_by_hand() -> None:
     predicted = torch.zeros(1, 4, 2)
     wanted = torch.tensor([[[0.0, 0], [3, 0], [100, 100], [-7, 2]]])
     labelled = torch.tensor([[True, True, False, False]])
-    value = keypoint_term(predicted, wanted, labelled, torch.tensor([50.0]), (0.25,) * 4)
+    value = keypoint_term(predicted, wanted, labelled, torch.tensor([50.0]), torch.full((4,), 0.25))
     assert value.item() == pytest.approx((1 - math.exp(-9 / (0.5**2 * 50 * 2))) * (4 / 2) / 4)
 
 

@@ -168,9 +168,17 @@ def test_where_only_boxes_are_labelled_keypoints_are_measured_by_half_of_the_box
     points = np.array([[[5, 5, 2]]], np.float32)
     index = replace(make_index([[(0, 0, 10, 20, 0)]]), keypoints=points, keypoint_shape=(1, 3))
     found = Detections(np.array([[0, 0, 10, 20, 0.9, 0.0]]), keypoints=points)
-    assert compare_keypoints(index, 0, found).object_areas.tolist() == [pytest.approx(106.0)]
-    measured = replace(index, areas=np.array([150.0]))
-    assert compare_keypoints(measured, 0, found).object_areas.tolist() == [150.0]
+    assert compare_keypoints(index, 0, found).object_areas.tolist() == [200.0], "a label file that says 200"
+    boxes_alone = replace(index, area_of_box=np.array([True]))
+    assert compare_keypoints(boxes_alone, 0, found).object_areas.tolist() == [pytest.approx(106.0)]
+
+
+def test_labelled_areas_count_as_they_are_even_if_they_are_those_of_the_boxes() -> None:
+    index, found, detections, truth, fields = keypoint_case(3, 17)
+    index = replace(index, areas=(index.boxes[:, 2:] - index.boxes[:, :2]).prod(axis=1))
+    metrics = evaluate_detections(index, detections, "pose")
+    expected = oracle(index, found, "keypoints", objects=truth, results=fields, sigmas=keypoint_sigmas(17))
+    assert_same(metrics, "pose", expected)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -12,7 +12,7 @@ def test_by_hand() -> None:
         torch.tensor([[[3.0, 4.0], [7.0, 7.0]]]),
         torch.tensor([[[0.0, 0.0], [7.0, 7.0]]]),
         torch.tensor([200.0]),
-        (0.25, 1),
+        torch.tensor([0.25, 1.0]),
     )
     assert errors.tolist() == [[pytest.approx(0.25), 0.0]]
 
@@ -20,10 +20,11 @@ def test_by_hand() -> None:
 def test_errors_do_not_depend_on_the_scale() -> None:
     generator = torch.Generator().manual_seed(0)
     predicted, wanted = (torch.rand(4, 3, 2, generator=generator) for _ in range(2))
-    small = keypoint_errors(predicted, wanted, torch.full((4,), 2.0), (0.1, 0.2, 0.3))
-    large = keypoint_errors(predicted * 10, wanted * 10, torch.full((4,), 200.0), (0.1, 0.2, 0.3))
+    small = keypoint_errors(predicted, wanted, torch.full((4,), 2.0), torch.tensor([0.1, 0.2, 0.3]))
+    large = keypoint_errors(predicted * 10, wanted * 10, torch.full((4,), 200.0), torch.tensor([0.1, 0.2, 0.3]))
     torch.testing.assert_close(small, large)
 
 
 def test_an_object_without_area_has_finite_errors() -> None:
-    assert torch.isfinite(keypoint_errors(torch.ones(1, 1, 2), torch.zeros(1, 1, 2), torch.zeros(1), (0.1,))).all()
+    errors = keypoint_errors(torch.ones(1, 1, 2), torch.zeros(1, 1, 2), torch.zeros(1), torch.tensor([0.1]))
+    assert torch.isfinite(errors).all()

@@ -40,8 +40,8 @@ def test_rotated_boxes(golden: Path, rules: str) -> None:
 @pytest.mark.parametrize("rules", RULES)
 def test_keypoints(golden: Path, rules: str) -> None:
     want = load_arrays(golden / "ops" / f"geometry__{rules}.npz")
-    sigmas = keypoint_sigmas(17)
-    assert_near(torch.tensor(sigmas), want["oks_sigma"].float())
+    sigmas = torch.tensor(keypoint_sigmas(17))
+    assert_near(sigmas, want["oks_sigma"].float())
     predicted, points, area = want["kpt_pred"][..., :2], want["kpt_gt"][..., :2], want["kpt_area"][:, 0]
     labelled = want["kpt_mask"]
     assert_near(keypoint_term(predicted, points, labelled, area, sigmas).double(), want["kpt_loss"])

@@ -41,6 +41,7 @@ class TrainOptions(TypedDict, total=False):
     exist_ok: bool
     resume: bool
     pretrained: bool
+    weights: str | PathLike[str]
     freeze: int
     seed: int
     patience: int

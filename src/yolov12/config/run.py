@@ -68,6 +68,7 @@ class TrainConfig(AugmentConfig):
     exist_ok: bool = option(False, "write into an existing run folder instead of numbering a new one")
     resume: bool = option(False, "continue the run that the model file <run folder>/weights/last.safetensors is of")
     pretrained: bool = option(True, "start from the model's weights; False: fresh weights")
+    weights: str = option("", "start from what fits of this model (path or name), also of another task; empty: its own")
     freeze: int = option(0, "number of leading layers (official numbering) that do not train", low=0, high=21)
     seed: int = option(0, "seed of weights, order and augmentation", low=0, high=2**31 - 1)
     patience: int = option(100, "epochs without a better fitness before stopping; 0: never", low=0, high=100_000)

@@ -27,7 +27,7 @@ from yolov12.errors import YoloError
 
 Arrays = dict[str, npt.NDArray[Any]]
 
-VERSION = "4"
+VERSION = "5"
 """Part of every fingerprint: raise it when a scan would find something else in the same files."""
 MAX_BYTES = 4 << 30
 """Largest label file that is hashed; no format reads a larger one."""

@@ -120,6 +120,7 @@ def load_index(
         labels=np.zeros_like(objects.labels) if single_cls else objects.labels,
         boxes=objects.boxes,
         areas=objects.areas,
+        area_of_box=objects.area_of_box,
         crowd=objects.crowd,
         polygon_offsets=objects.polygon_offsets,
         ring_offsets=objects.ring_offsets,

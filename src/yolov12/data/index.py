@@ -200,6 +200,8 @@ class ImageIndex:
     run_lengths: Mapping[int, bytes] = field(default_factory=dict)
     """Object row -> its mask in COCO's compressed run-length form, where the rings do not say it exactly: masks that
     come as run lengths (crowds, mostly), polygons that leave the image. Only `task="segment"` fills it."""
+    area_of_box: Bool | None = None
+    """(M,) objects whose area is that of their box, as the label file tells no other; None: none of them."""
 
     def __len__(self) -> int:
         return len(self.paths)

@@ -57,6 +57,7 @@ class PackedObjects:
     labels: Int64
     boxes: Float64
     areas: Float64
+    area_of_box: Bool
     crowd: Bool
     polygon_offsets: Int64
     ring_offsets: Int64
@@ -78,6 +79,7 @@ class PackedObjects:
             labels=arrays["labels"],
             boxes=arrays["boxes"],
             areas=arrays["areas"],
+            area_of_box=arrays["area_of_box"],
             crowd=arrays["crowd"],
             polygon_offsets=arrays["polygon_offsets"],
             ring_offsets=arrays["ring_offsets"],
@@ -99,6 +101,7 @@ def pack_objects(images: Sequence[Objects], keypoints: int = 0) -> PackedObjects
         labels=np.array([label for image in images for label in image.labels], np.int64),
         boxes=boxes,
         areas=np.where(np.isnan(given), (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]), given),
+        area_of_box=np.isnan(given),
         crowd=np.array([crowd for image in images for crowd in image.crowd], np.bool_),
         polygon_offsets=_ends([len(polygon) for polygon in polygons]),
         ring_offsets=_ends([len(ring) for ring in rings]),

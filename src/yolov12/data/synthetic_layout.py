@@ -18,13 +18,14 @@ from yolov12.data.synthetic_shapes import (
     figure,
     place,
 )
+from yolov12.data.synthetic_textures import COATS
 
 Random = np.random.Generator
 
 DISTRACTOR = -1
 TRIES = 12
 """How often a thing that does not fit is thrown anew before it is left out."""
-CROWDING = 0.4
+CROWDING = 0.3
 """How often a thing is thrown at an earlier one, so that they touch or overlap."""
 HEADING = math.pi / 2
 """How far a creature may look away from upwards, in radians."""
@@ -42,23 +43,25 @@ class Recipe:
     """Longest side of an object; small ones are as likely as large ones, by ratio."""
     visible: float
     """Least part of an object that can be seen, of what it would show if it were alone and whole."""
-    distractors: tuple[int, int] = (3, 8)
+    distractors: tuple[int, int] = (1, 5)
     distractor_side: tuple[float, float] = (0.08, 0.35)
     contrast: tuple[float, float] = (28, 70)
     """Least distance of a thing's mean colour from that of its surroundings, of 255 a channel; drawn for each thing."""
     patches: int = 3
-    """Most patches of other materials on a thing."""
+    """Most patches of other materials on a distractor."""
+
+    def coat(self, label: int) -> str:
+        """The pattern of objects of class `label`."""
+        return list(COATS)[label % len(COATS)]
 
 
-COMPACT = Recipe(
-    ("cross", "disc", "rectangle", "star", "triangle"), (2, 6), (0.15, 0.5), 0.5, contrast=(35, 80), patches=0
-)
+COMPACT = Recipe(("cross", "disc", "rectangle", "star", "triangle"), (1, 4), (0.25, 0.55), 0.75)
 RECIPES = {
     "detect": COMPACT,
     "segment": COMPACT,
-    "pose": Recipe(("creature",), (1, 3), (0.35, 0.75), 0.6, contrast=(45, 90), patches=1),
-    "obb": Recipe(tuple(LONG_SHAPES), (2, 6), (0.2, 0.6), 0.7, distractor_side=(0.08, 0.25)),
-    "classify": Recipe(tuple(SHAPES), (1, 1), (0.4, 0.8), 0.85, (3, 8), (0.06, 0.25), contrast=(35, 80), patches=2),
+    "pose": Recipe(("creature",), (1, 2), (0.45, 0.8), 0.7),
+    "obb": Recipe(tuple(LONG_SHAPES), (1, 4), (0.3, 0.65), 0.75, distractor_side=(0.08, 0.25)),
+    "classify": Recipe(tuple(SHAPES), (1, 1), (0.4, 0.8), 0.85, (3, 8), (0.06, 0.25)),
 }
 
 

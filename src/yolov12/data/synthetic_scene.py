@@ -23,13 +23,15 @@ from yolov12.data.synthetic_textures import (
     blend,
     cast_light,
     paint,
+    paint_coat,
     patches,
     photograph,
+    random_colours,
     random_materials,
 )
 
-SYNTHETIC_VERSION = 0
-"""Scenes of one version never change from 1 on; 0 is a draft whose difficulty is still being set."""
+SYNTHETIC_VERSION = 1
+"""Scenes of one version never change."""
 
 SPLITS = ("train", "val", "test")
 STREAMS = {"detect": 0, "segment": 0, "pose": 1, "obb": 2, "classify": 3}
@@ -113,15 +115,21 @@ def _draw(random: Random, picture: Picture, thing: Thing, recipe: Recipe) -> Non
     ground, unit = picture[area], thing.spot.side
     if random.random() < 0.5:
         ground *= 1 - _shadow(random, thing)[:, :, None]
-    surroundings, contrast = ground.mean(axis=(0, 1)), random.uniform(*recipe.contrast)
-    material = _unlike(random, surroundings, contrast)
     height, width = thing.cover.shape
-    surface = paint(random, material, height, width, unit * random.uniform(0.15, 0.6))
-    for _ in range(random.integers(recipe.patches + 1)):  # piebald: an area of one colour is no object
-        patch = paint(random, _unlike(random, surroundings, contrast), height, width, unit * random.uniform(0.15, 0.6))
-        surface = blend(patch, surface, patches(random, height, width))
+    if thing.label != DISTRACTOR:
+        surface = paint_coat(random, recipe.coat(thing.label), height, width, unit)
+    else:
+        surroundings, contrast = ground.mean(axis=(0, 1)), random.uniform(*recipe.contrast)
+        surface = paint(
+            random, _unlike(random, surroundings, contrast), height, width, unit * random.uniform(0.15, 0.6)
+        )
+        for _ in range(random.integers(recipe.patches + 1)):  # piebald: an area of one colour need not be a thing
+            patch = paint(
+                random, _unlike(random, surroundings, contrast), height, width, unit * random.uniform(0.15, 0.6)
+            )
+            surface = blend(patch, surface, patches(random, height, width))
     for mark in thing.marks:
-        colour = _unlike(random, material.mean, 60).mean
+        colour = random_colours(random, 1)[0]
         cover = coverage(mark, thing.region) * np.float32(0.8)  # the grain of the rest can still be seen
         surface = blend(np.broadcast_to(colour, surface.shape).copy(), surface, cover)
     surface *= _shading(random, thing)[:, :, None]

@@ -103,7 +103,7 @@ SHAPES: dict[str, Callable[[], Points]] = {
     "star": _star,
     "triangle": _triangle,
 }
-"""Compact shapes, told apart by their outline alone, whatever their size and direction."""
+"""Compact shapes, told apart by their outline whatever their size and direction."""
 
 
 def _plank() -> Points:

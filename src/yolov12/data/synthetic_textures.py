@@ -1,6 +1,7 @@
 """Surfaces of synthetic scenes: textures, backgrounds, and what a camera does to a picture.
 
-Objects and backgrounds draw their patterns and colours from the same families, so neither tells one from the other.
+Backgrounds and things that are no class are calm: their patterns are between colours that are alike. Objects wear a
+coat: a bold pattern between a dark and a light colour. Colours themselves tell nothing.
 Pictures are float32 BGR (H, W, 3) in 0..255 until `photograph` makes them 8-bit.
 """
 
@@ -73,9 +74,57 @@ def _shade(random: Random, height: int, width: int, unit: float) -> Plane:
 
 
 PATTERNS: tuple[Callable[[Random, int, int, float], Plane], ...] = (_clouds, _stripes, _checks, _speckles, _shade)
-SCRATCHES = (8, 17)
+SCRATCHES = (3, 9)
+PERIODS = (0.18, 0.28)
+"""Of a coat's pattern, as parts of its object's longer side."""
+DARK, LIGHT = (15, 80), (160, 240)
+"""Mean brightness of the two colours of a coat."""
 DARKEST = 0.5
 """Least part of the light that reaches any place."""
+
+
+def _bold(wave: Plane) -> Plane:
+    """A wave around 0 as 0 and 1 with soft edges."""
+    return np.asarray((np.clip(wave * 3, -1, 1) + 1) * np.float32(0.5), np.float32)
+
+
+def _around(random: Random, height: int, width: int, period: float) -> tuple[Plane, Plane]:
+    """Coordinates of each pixel in periods (as angles) along two directions at a right angle, turned at random."""
+    along = random.uniform(0, math.pi)
+    cosine, sine = (np.float32(part * 2 * math.pi / period) for part in (math.cos(along), math.sin(along)))
+    x = np.arange(width, dtype=np.float32) - np.float32(width / 2)
+    y = (np.arange(height, dtype=np.float32) - np.float32(height / 2))[:, None]
+    return np.asarray(x * cosine + y * sine), np.asarray(y * cosine - x * sine)
+
+
+def _striped(random: Random, height: int, width: int, period: float) -> Plane:
+    across, _ = _around(random, height, width, period)
+    return _bold(np.sin(across + np.float32(random.uniform(0, 2 * math.pi))))
+
+
+def _checked(random: Random, height: int, width: int, period: float) -> Plane:
+    across, along = _around(random, height, width, 1.6 * period)
+    return _bold(2 * np.sin(across) * np.sin(along))
+
+
+def _spotted(random: Random, height: int, width: int, period: float) -> Plane:
+    across, along = _around(random, height, width, period)
+    return _bold(np.cos(across) + np.cos(along) - np.float32(0.6))
+
+
+def _ringed(random: Random, height: int, width: int, period: float) -> Plane:
+    across, along = _around(random, height, width, period)
+    return _bold(np.sin(np.hypot(across, along) + np.float32(random.uniform(0, 2 * math.pi))))
+
+
+def _rayed(random: Random, height: int, width: int, period: float) -> Plane:
+    across, along = _around(random, height, width, period)
+    return _bold(2 * np.sin(np.arctan2(along, across) * random.integers(5, 9)))
+
+
+COATS: dict[str, Callable[[Random, int, int, float], Plane]] = {
+    "striped": _striped, "checked": _checked, "spotted": _spotted, "ringed": _ringed, "rayed": _rayed,
+}  # fmt: skip
 
 
 class Material(NamedTuple):
@@ -92,10 +141,10 @@ class Material(NamedTuple):
 
 
 def random_materials(random: Random, count: int) -> list[Material]:
-    """Any patterns; each of two colours that are mostly somewhat alike, as they are in photographs."""
-    first, other = random_colours(random, count), random_colours(random, count)
-    near = first + random.uniform(-80, 80, (count, 1)) + random.uniform(-30, 30, (count, 3))
-    second = np.where(random.random((count, 1)) < 0.75, np.clip(near, 0, 255), other).astype(np.float32)
+    """Any patterns; each of two colours that are somewhat alike."""
+    first = random_colours(random, count)
+    near = first + random.uniform(-40, 40, (count, 1)) + random.uniform(-20, 20, (count, 3))
+    second = np.clip(near, 0, 255).astype(np.float32)
     patterns = random.integers(len(PATTERNS), size=count).tolist()
     return [Material(*parts) for parts in zip(patterns, first, second, strict=True)]
 
@@ -117,6 +166,16 @@ def paint(random: Random, material: Material, height: int, width: int, unit: flo
     change = material.second - material.first
     matrix = np.stack([change, np.full(3, strength), material.first - strength / 2], axis=1)
     return np.asarray(cv2.transform(cv2.merge([plane, grain]), matrix), np.float32)
+
+
+def paint_coat(random: Random, coat: str, height: int, width: int, side: float) -> Picture:
+    """The surface of an object whose longer side is `side` pixels: a bold pattern, dark on light or the reverse."""
+    plane = COATS[coat](random, height, width, side * random.uniform(*PERIODS))
+    tint = random.normal(0, 25, (2, 3))
+    tint -= tint.mean(axis=1, keepdims=True)
+    shades = np.array([[random.uniform(*DARK)], [random.uniform(*LIGHT)]])
+    colours = np.clip(shades + tint, 0, 255).astype(np.float32)[:: int(random.choice([1, -1]))]
+    return np.asarray(colours[0] + plane[:, :, None] * (colours[1] - colours[0]), np.float32)
 
 
 def blend(over: Picture, under: Picture, cover: Plane) -> Picture:
@@ -185,10 +244,10 @@ def behind_glass(random: Random, picture: Picture) -> Picture:
 def photograph(random: Random, picture: Picture) -> npt.NDArray[np.uint8]:
     """What a camera makes of it: contrast and brightness, blur, noise. Nothing moves, so labels stay exact."""
     middle = float(picture.mean())
-    contrast, offset = random.uniform(0.6, 1.2), random.uniform(-25, 35)
+    contrast, offset = random.uniform(0.7, 1.2), random.uniform(-25, 25)
     picture = (picture - middle) * np.float32(contrast) + np.float32(middle + offset)
     if random.random() < 0.6:
-        sigma = random.uniform(0.3, 1.3) * picture.shape[0] / 256
+        sigma = random.uniform(0.3, 1.1) * picture.shape[0] / 256
         picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101), np.float32)
-    noise = random.standard_normal(picture.shape, dtype=np.float32) * np.float32(random.uniform(1, 14))
+    noise = random.standard_normal(picture.shape, dtype=np.float32) * np.float32(random.uniform(1, 12))
     return np.clip(picture + noise, 0, 255).astype(np.uint8)

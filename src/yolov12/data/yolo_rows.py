@@ -58,12 +58,16 @@ class RowRule(NamedTuple):
     def kind(self, columns: int) -> str:
         """ "box", "polygon" or "pose", or an empty string if no row has so many columns."""
         task = self.task
-        if self.keypoint_shape and task in ("detect", "pose") and columns == 5 + math.prod(self.keypoint_shape):
-            return "pose"
+        if self.has_keypoints(columns):
+            return "pose" if task in ("detect", "pose") else ""
         if task == "detect" and columns == 5:
             return "box"
         polygon = columns == 1 + 2 * CORNERS or (task != "obb" and columns % 2 and columns > 2 * MIN_POINTS)
         return "polygon" if polygon and task != "pose" else ""
+
+    def has_keypoints(self, columns: int) -> bool:
+        """Whether rows of so many columns are those of a pose data set; they are no outlines, even if they could be."""
+        return self.keypoint_shape is not None and columns == 5 + math.prod(self.keypoint_shape)
 
     @property
     def expected(self) -> str:
@@ -158,6 +162,8 @@ def _columns_problem(fields: list[bytes], rule: RowRule) -> str:
 def _columns_hint(fields: list[bytes], rule: RowRule) -> str:
     """What such a row may have been meant for."""
     count = len(fields)
+    if rule.has_keypoints(count):
+        return " (a box and keypoints, as kpt_shape says? that is --task pose)"
     if rule.task == "obb" and count == 10 and not _NUMBER.fullmatch(fields[8]):
         return " (DOTA text? say so in the data YAML: format: dota)"
     if rule.task == "obb" and count == 6:

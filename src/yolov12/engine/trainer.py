@@ -124,7 +124,7 @@ class Trainer:
         if progress.iteration - progress.last_update >= self.schedule.accumulate(progress.iteration):
             self.scaler.unscale_(self.optimizer)
             norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
-            if torch.isfinite(norm):  # the one synchronisation point of a step
+            if torch.isfinite(norm):  # waits for the device
                 self.scaler.step(self.optimizer)
                 self.average.update(self.model)
                 self.remember_statistics()

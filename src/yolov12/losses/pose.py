@@ -42,7 +42,7 @@ class PoseLoss:
             raise ConfigError(f"the loss of keypoints needs the config of a pose head, not {head!r}")
         self.detection = DetectionLoss(strides, gains, rules)
         self.gains, self.keypoints = gains, head.keypoints
-        self.sigmas = keypoint_sigmas(head.keypoints[0])
+        self.sigmas = torch.tensor(keypoint_sigmas(head.keypoints[0]))
 
     def __call__(self, outputs: PoseOutputs, targets: Targets) -> LossTerms:
         """Gained terms `box`, `pose`, `kobj` (where visibility is predicted), `cls`, `dfl`.
@@ -60,6 +60,7 @@ class PoseLoss:
                 predicted = raw[..., :2] * 2 + (foreground.points - 0.5)[:, None]  # (F, K, 2) cells
                 found = targets.keypoints_input.index_select(0, foreground.target)
                 wanted, labelled = found[..., :2] / foreground.steps[:, None], found[..., 2] != 0
+                self.sigmas = self.sigmas.to(predicted.device)  # copied once
                 pose = keypoint_term(predicted, wanted, labelled, box_areas(foreground), self.sigmas)
                 if values == 3:
                     kobj = functional.binary_cross_entropy_with_logits(raw[..., 2], labelled.float())
@@ -78,10 +79,10 @@ def box_areas(foreground: Foreground) -> Tensor:
     return (foreground.boxes[:, 2:] - foreground.boxes[:, :2]).prod(1)
 
 
-def keypoint_term(predicted: Tensor, wanted: Tensor, labelled: Tensor, area: Tensor, sigmas: Sequence[float]) -> Tensor:
+def keypoint_term(predicted: Tensor, wanted: Tensor, labelled: Tensor, area: Tensor, sigmas: Tensor) -> Tensor:
     """Mean of 1 - similarity over anchors and keypoints, where the labelled ones stand for all of their object.
 
-    predicted, wanted (F, K, 2), labelled (F, K) bool, area (F,)
+    predicted, wanted (F, K, 2), labelled (F, K) bool, area (F,), sigmas (K,)
     """
     unlike = 1 - (-keypoint_errors(predicted, wanted, area, sigmas)).exp()
     share = labelled.shape[1] / (labelled.sum(1, keepdim=True) + LABELLED_EPS)

@@ -58,8 +58,7 @@ def compare_masks(index: ImageIndex, i: int, found: Detections) -> Compared:
 def compare_keypoints(index: ImageIndex, i: int, found: Detections) -> Compared:
     """Keypoints by OKS; objects without labelled keypoints are ignored.
 
-    Distances are measured by the object's area. Where a label file gives boxes alone, that is 0.53 of the box (told by
-    an area that is exactly the box's).
+    Distances are measured by the object's area. Where a label file gives boxes alone, that is 0.53 of the box.
     """
     if found.keypoints is None or index.keypoints is None:
         raise ValueError(f"{index.paths[i]}: detections and labels both need keypoints to be compared")
@@ -71,8 +70,9 @@ def compare_keypoints(index: ImageIndex, i: int, found: Detections) -> Compared:
     labelled = np.count_nonzero(points[..., 2] > 0, axis=1)
     scene = _scene(index, i, found, keep)
     scene = scene._replace(ignored=scene.crowd | (labelled == 0))
-    areas, box_areas = index.areas[where], (scene.boxes[:, 2:] - scene.boxes[:, :2]).prod(axis=1)
-    areas = np.where(areas == box_areas, BOX_SHARE * areas, areas)
+    areas = index.areas[where]
+    if index.area_of_box is not None:
+        areas = np.where(index.area_of_box[where], BOX_SHARE * areas, areas)
     extents = np.ptp(guesses[..., :2], axis=1) if len(keep) else np.zeros((0, 2))
     flat, flat_guesses = (each.reshape(len(each), 3 * points.shape[1]) for each in (points, guesses))
     truth = zip(flat.tolist(), labelled.tolist(), strict=True)
