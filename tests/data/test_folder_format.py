@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -74,11 +75,13 @@ def test_test_does_not_stand_for_val(pets: Path) -> None:
 def test_classes_that_train_does_not_have(pets: Path) -> None:
     for name in ("emu", "bee"):
         write_image(pets / "val" / name / "0.png")
-    with pytest.raises(DataError) as caught:
-        load_index(pets, "val", task="classify", on_bad_label="skip")
-    assert str(caught.value) == (
-        f"{pets / 'val'}: val: 2 class folders are not among the folders of train (Ant, cat, dog): bee, emu"
-    )
+    finding = "this class is not among the folders of train (Ant, cat, dog): 1 images"
+    with pytest.raises(DataError, match=re.escape(f"{pets / 'val' / 'bee'}: {finding}")):
+        load_index(pets, "val", task="classify")
+    skipped = load_index(pets, "val", task="classify", on_bad_label="skip")
+    assert skipped.report.findings == [f"{pets / 'val' / name}: {finding}" for name in ("bee", "emu")]
+    assert skipped.report.skipped == 2
+    assert skipped.names == ("Ant", "cat", "dog")
 
 
 def test_strays_are_reported_and_left_out(pets: Path) -> None:
@@ -126,7 +129,7 @@ def test_a_yaml_may_fix_the_order_and_the_places(pets: Path, tmp_path: Path) -> 
     assert index.labels.tolist() == [2, 1, 0, 0, 2, 1, 1, 0]
     assert index.report.warnings == ["train: 1 classes have no image: emu"]
     data.write_text("path: pets\ntrain: train\nformat: folders\nnames: [dog, cat]\n")
-    with pytest.raises(DataError, match=r"1 class folders are not among names \(dog, cat\): Ant"):
+    with pytest.raises(DataError, match=r"train/Ant: this class is not among names \(dog, cat\): 1 images"):
         load_index(data, "train", task="classify")
     data.write_text("path: pets\ntrain: [train, train]\nformat: folders\n")
     assert load_index(data, "train", task="classify").report.deduplicated == 4

@@ -174,6 +174,10 @@ def test_a_folder_is_sorted_and_leaves_other_files_out(tmp_path: Path, pixels: P
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no images or videos"):
         open_source(tmp_path)
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "c.png").write_bytes(b"")
+    with pytest.raises(SourceError, match=r"for those of its subfolders name '.*/\*\*/\*\.png'"):
+        open_source(tmp_path)
 
 
 @pytest.mark.timeout(20)

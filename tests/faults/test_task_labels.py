@@ -58,7 +58,7 @@ ROWS: list[tuple[str, bytes, str]] = [
     ("pose", BOX + b" 0.4 0.4 0.6 0.6", f"1: columns: 9; expected {POSE}"),
     ("pose", BOX + b" 0.4 0.4 2 0.6 0.6 1 0.9", f"1: columns: 12; expected {POSE} {CONFIDENCE}"),
     ("pose", BOX + b" 0.4 0.4 2 0.6 0.6 3", f"1: v2: '3' {NOT_A_FLAG}"),
-    ("pose", BOX + b" 0.4 0.4 0.5 0.6 0.6 1", f"1: v1: '0.5' {NOT_A_FLAG}"),
+    ("pose", BOX + b" 0.4 0.4 0.5 0.6 0.6 1", f"1: v1: '0.5' {NOT_A_FLAG} (a prediction file with probabilities?)"),
     ("pose", BOX + b" 0.4 0.4 -1 0.6 0.6 1", f"1: v1: '-1' {NOT_A_FLAG}"),
     ("pose", BOX + b" 0.4 0.4 x 0.6 0.6 1", f"1: v1: 'x' {NOT_A_FLAG}"),
     ("pose", BOX + b" 0.4 0.4 nan 0.6 0.6 1", f"1: v1: 'nan' {NOT_A_FLAG}"),

@@ -34,9 +34,16 @@ class FolderLabels:
         strays: list[Path] = []
         for source in sources:
             folders = class_folders(source)
-            self._check_classes(source, folders, config, split)
+            if not folders:
+                what = "no class folders in it: one folder for each class is expected"
+                raise DataError(f"{printable(source)}: {split}: {what}")
             for folder in folders:
                 images, others = _images(folder)
+                if folder.name not in numbers:
+                    where = "names" if config.names else f"the folders of {next(iter(config.splits))}"
+                    what = f"this class is not among {where} ({_listed(self.names)})"
+                    report.bad_image(f"{printable(folder)}: {what}: {len(images)} images", max(len(images), 1))
+                    continue
                 report.deduplicated += sum(image in found for image in images)
                 found.update(dict.fromkeys(images, numbers[folder.name]))
                 strays += others
@@ -62,18 +69,6 @@ class FolderLabels:
 
     def finish(self, report: DataReport) -> None:
         """Nothing is left to say."""
-
-    def _check_classes(self, source: Path, folders: list[Path], config: DataConfig, split: str) -> None:
-        """Raise DataError if `source` has no class folders, or one that is no class."""
-        if not folders:
-            what = "no class folders in it: one folder for each class is expected"
-            raise DataError(f"{printable(source)}: {split}: {what}")
-        known = set(self.names)
-        unknown = [folder.name for folder in folders if folder.name not in known]
-        if unknown:
-            where = "names" if config.names else f"the folders of {next(iter(config.splits))}"
-            what = f"{len(unknown)} class folders are not among {where} ({_listed(self.names)})"
-            raise DataError(f"{printable(source)}: {split}: {what}: {_listed(unknown)}")
 
 
 def class_folders(source: Path) -> list[Path]:

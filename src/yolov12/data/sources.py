@@ -32,6 +32,7 @@ from yolov12.errors import SourceError, printable
 Pixels = npt.NDArray[np.uint8]
 LISTED: Final = SUFFIXES | FOREIGN_SUFFIXES | VIDEO_SUFFIXES
 HEAD_BYTES: Final = 512
+MAX_LOOKED_AT: Final = 10_000
 
 
 @runtime_checkable
@@ -136,10 +137,20 @@ def _open_pattern(pattern: str, options: SourceOptions) -> Source:
     return _open_paths(pattern, [path for path in found if not path.is_dir()], options)
 
 
+def _deeper(place: str | Path) -> str:
+    """How to name what lies in the subfolders of a folder, if that is where the images are."""
+    if not isinstance(place, Path):
+        return ""
+    below = itertools.islice(place.rglob("*"), MAX_LOOKED_AT)
+    suffix = next((path.suffix for path in below if path.suffix.lower() in LISTED), "")
+    return f"; for those of its subfolders name '{printable(place)}/**/*{suffix}'" if suffix else ""
+
+
 def _open_paths(place: str | Path, paths: Sequence[Path], options: SourceOptions) -> Source:
     """Images and videos of a folder or pattern, in order."""
     if not paths:
-        raise SourceError(f"{printable(place)}: no images or videos there (looked for {' '.join(sorted(LISTED))})")
+        looked = f"looked for {' '.join(sorted(LISTED))}{_deeper(place)}"
+        raise SourceError(f"{printable(place)}: no images or videos there ({looked})")
     videos = any(path.suffix.lower() in VIDEO_SUFFIXES for path in paths)
     items = itertools.chain.from_iterable(_guarded(str(path), _file_or_frames(path, options)) for path in paths)
     return Source(items, None, "video") if videos else Source(items, len(paths), "many")
@@ -220,7 +231,7 @@ def _head(path: Path) -> bytes:
 def _similar(path: Path) -> str:
     """A hint at a neighbour of nearly the same name."""
     try:
-        names = [neighbour.name for neighbour in itertools.islice(path.parent.iterdir(), 10_000)]
+        names = [neighbour.name for neighbour in itertools.islice(path.parent.iterdir(), MAX_LOOKED_AT)]
     except (OSError, ValueError):
         return ""
     close = difflib.get_close_matches(path.name, names, n=1)

@@ -146,6 +146,7 @@ def _parse_keypoints(fields: list[bytes], values: int) -> list[float] | str:
                 return f"{name}{number}: {_value_problem(item, fields)}"
         if flag not in (0, 1, 2):
             text = "not a flag: 0 not labelled, 1 hidden, 2 visible"
+            text += " (a prediction file with probabilities?)" * (0 < flag < 1)
             return f"v{number}: {shown(fields[first + 2])} is {text}"
         points += (min(max(x, 0.0), 1.0), min(max(y, 0.0), 1.0), flag) if flag else (0.0, 0.0, 0.0)
     return points

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -168,17 +168,22 @@ def compare(contestants: Sequence[Contestant], index: ImageIndex, config: Compar
     )
 
 
-def measure_latency(contestants: Sequence[Contestant], pictures: Sequence[Any], task: str) -> list[list[float]]:
-    """Milliseconds per picture (H, W, 3) and model, the models taking turns; the order changes with every picture."""
+def measure_latency(contestants: Sequence[Contestant], pictures: Iterable[Any], task: str) -> list[list[float]]:
+    """Milliseconds per picture (H, W, 3) and model, the models taking turns; the order changes with every picture.
+
+    The first few are seen twice, to warm up.
+    """
+    pictures = iter(pictures)
+    first = list(itertools.islice(pictures, WARM_UP))
     predictors = [Predictor(one.runtime, one.names, task) for one in contestants]
     options = [PredictConfig(imgsz=one.imgsz, verbose=False) for one in contestants]
     times: list[list[float]] = [[] for _ in contestants]
-    for number, picture in enumerate([*pictures[:WARM_UP], *pictures]):
+    for number, picture in enumerate(itertools.chain(first, first, pictures)):
         for turn in range(len(contestants)):
             which = (turn + number) % len(contestants)
             started = time.perf_counter()
             list(predictors[which].predict(picture, options[which]))
-            if number >= min(WARM_UP, len(pictures)):
+            if number >= len(first):
                 times[which].append(1000 * (time.perf_counter() - started))
     return times
 
@@ -216,17 +221,15 @@ def _duel(first: tuple[float, Floats], second: tuple[float, Floats], level: floa
     return difference((first[0], second[0]), first[1], second[1], level)
 
 
-def _pictures(index: ImageIndex, config: CompareConfig) -> list[Any]:
-    """Up to `config.timed` pictures, evenly spread over the split, decoded."""
+def _pictures(index: ImageIndex, config: CompareConfig) -> Iterator[Any]:
+    """Up to `config.timed` pictures, evenly spread over the split, decoded one at a time."""
     count = min(config.timed, len(index))
-    pictures = []
     for i in (k * len(index) // count for k in range(count)):
         try:
-            pictures.append(read_image(index.paths[i], max_pixels=config.max_pixels))
+            yield read_image(index.paths[i], max_pixels=config.max_pixels)
         except ImageError:
             if config.on_bad_label == "error":
                 raise
-    return pictures
 
 
 def _standing(

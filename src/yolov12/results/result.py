@@ -153,7 +153,8 @@ class Result:
         """Write label rows, coordinates as fractions of the image, with the score last if `save_conf`.
 
         'class cx cy w h'; with keypoints these follow; masks are 'class' and an outline, rotated boxes 'class' and four
-        corners; a classified picture has 'score name' of its five likeliest classes (see `results/labels.py`).
+        corners; a classified picture has 'score name' of its five likeliest classes (see `results/labels.py`). They are
+        predictions: to train on them, turn a keypoint's probability into a flag and keep corners inside the picture.
         """
         rows = label_rows(self._parts(), self.names, scores=save_conf)
         write_atomic(Path(filename), "".join(f"{row}\n" for row in rows).encode("utf8"))
