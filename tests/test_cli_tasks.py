@@ -11,7 +11,7 @@ import pytest
 
 from scene_factory import write_data, write_model
 from test_cli import Done, run  # noqa: F401  the fixture
-from yolov12.config.model import TASKS
+from yolov12.config.tasks import TASKS
 
 Run = Callable[..., Done]
 QUICK = ("--imgsz", 64, "--device", "cpu")

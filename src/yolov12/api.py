@@ -25,6 +25,7 @@ from yolov12.config.model import ModelConfig
 from yolov12.config.options import CompareOptions, PredictOptions, TrainOptions, ValOptions
 from yolov12.config.parse import DEFAULT, STRIDE, report_rounding, resolve, storable
 from yolov12.config.run import CheckConfig, CompareConfig, PredictConfig, TrainConfig
+from yolov12.config.tasks import TASKS
 from yolov12.data.contract import contract
 from yolov12.data.dataset import load_index, read_data_config
 from yolov12.data.index import DataReport, ImageIndex
@@ -186,7 +187,7 @@ class YOLO:
         results = self._written(predictor.predict(source, config), config)
         if config.verbose and "imgsz" not in options:
             self._note_size(config)
-        if self.task == "classify" and (idle := [name for name in BOX_OPTIONS if name in options]):
+        if not TASKS[self.task].boxes and (idle := [name for name in BOX_OPTIONS if name in options]):
             print(f"note: without effect on a classifier: {', '.join(idle)}", file=sys.stderr)
         return results if config.stream else list(results)
 

@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from yolov12.atomic import write_atomic
-from yolov12.config.variants import SCALES, TASK_SUFFIXES, Variant, check_layout, parse_variant
+from yolov12.config.tasks import TASK_SUFFIXES, TASKS
+from yolov12.config.variants import SCALES, Variant, check_layout, parse_variant
 from yolov12.download import DownloadPolicy, download
 from yolov12.errors import CheckpointError, ConfigError, SetupError, UserError, did_you_mean, printable
 from yolov12.folders import CACHE_VARIABLE, cache_folder
@@ -179,8 +180,10 @@ def _published(text: str, layout: str) -> PublishedModel:
         if ARCHITECTURE_NAME.fullmatch(text):
             raise
         names = [*EMBEDDED_MODELS, *_published_names()]
+        fresh = [Variant(PUBLISHED_FAMILY, scale, task).name for scale in SCALES for task in TASKS]
+        hint = did_you_mean(text, [*names, *fresh])
         raise CheckpointError(
-            f"{printable(text)}: neither a file nor a model name.{did_you_mean(text, names)} Names: {', '.join(names)}"
+            f"{printable(text)}: neither a file nor a model name.{hint} Names: {', '.join(names)}"
         ) from None
 
 

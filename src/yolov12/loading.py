@@ -18,6 +18,7 @@ from yolov12.checkpoint import ModelFile, fit_state, read_model_file
 from yolov12.config.model import ModelConfig, PoseHeadConfig
 from yolov12.config.parse import STRIDE, report_rounding, resolve
 from yolov12.config.run import ImageSize, TrainConfig, ValConfig
+from yolov12.config.tasks import TASKS
 from yolov12.config.variants import check_layout, model_config, parse_variant, with_num_classes
 from yolov12.data.index import ImageIndex
 from yolov12.errors import CheckpointError, ConfigError
@@ -164,7 +165,7 @@ def trained_size(metadata: Mapping[str, Any]) -> int | None:
 
 def usual_size(task: str) -> int:
     """The side at which the published models of a task were trained."""
-    return 224 if task == "classify" else 640
+    return TASKS[task].usual_size
 
 
 def size_to_use(metadata: Mapping[str, Any], task: str, *, verbose: bool) -> ImageSize:

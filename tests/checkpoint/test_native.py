@@ -17,7 +17,7 @@ import torch
 
 from model_factory import tiny_file
 from yolov12.checkpoint import ModelFile, read_model_file, read_tensors, write_model_file, write_tensors
-from yolov12.config.model import TASKS
+from yolov12.config.tasks import TASKS
 from yolov12.errors import CheckpointError
 from yolov12.models.detector import build_model
 

@@ -13,7 +13,8 @@ from yolov12.checkpoint.recognise import recognise
 from yolov12.config.head_widths import detect_head_config
 from yolov12.config.model import LAYOUTS, ModelConfig, PoseHeadConfig
 from yolov12.config.parts import Yolov12BackboneConfig
-from yolov12.config.variants import FAMILIES, SCALES, TASK_SUFFIXES, model_config
+from yolov12.config.tasks import TASK_SUFFIXES
+from yolov12.config.variants import FAMILIES, SCALES, model_config
 from yolov12.errors import CheckpointError
 from yolov12.models.checkpoint_map import official_to_ours, ours_to_official
 from yolov12.models.detector import Detector

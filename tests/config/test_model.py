@@ -12,7 +12,8 @@ import pytest
 
 from yolov12.config.head_widths import head_config
 from yolov12.config.model import LAYOUTS, ModelConfig, PoseHeadConfig
-from yolov12.config.variants import FAMILIES, SCALES, TASK_SUFFIXES, model_config
+from yolov12.config.tasks import TASK_SUFFIXES
+from yolov12.config.variants import FAMILIES, SCALES, model_config
 from yolov12.errors import ConfigError
 
 ALL = [

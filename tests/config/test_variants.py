@@ -8,10 +8,10 @@ import pytest
 
 from yolov12.config.model import DetectHeadConfig, ObbHeadConfig, PoseHeadConfig, SegmentHeadConfig
 from yolov12.config.parts import Yolov12BackboneConfig
+from yolov12.config.tasks import TASK_SUFFIXES
 from yolov12.config.variants import (
     FAMILIES,
     SCALES,
-    TASK_SUFFIXES,
     Variant,
     check_layout,
     fit_to_data,

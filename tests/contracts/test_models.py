@@ -13,7 +13,8 @@ from torch import Tensor
 from model_factory import tiny_head
 from yolov12.config.model import HEAD_CONFIGS, LAYOUTS, DetectHeadConfig, ModelConfig
 from yolov12.config.parts import BACKBONE_CONFIGS, NECK_CONFIGS, PAFPNConfig
-from yolov12.config.variants import TASK_SUFFIXES, model_config
+from yolov12.config.tasks import TASK_SUFFIXES
+from yolov12.config.variants import model_config
 from yolov12.models.detector import Detector, build_model
 from yolov12.models.registry import BACKBONES, HEADS, NECKS
 

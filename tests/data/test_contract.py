@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from yolov12.config.model import TASKS
+from yolov12.config.tasks import TASKS
 from yolov12.data.contract import contract
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from label_factory import GOOD_DOTA, GOOD_ROWS, KEYPOINTS, write_coco, write_folders, write_text_set
-from yolov12.config.model import TASKS
+from yolov12.config.tasks import TASKS
 from yolov12.data.data_config import FORMATS as CHOICES
 from yolov12.data.dataset import load_index
 from yolov12.data.label_formats import FORMATS, TASK_LABELS

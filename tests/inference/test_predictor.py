@@ -22,8 +22,8 @@ from PIL import Image
 
 from model_factory import tiny_file
 from stub_runtime import CLASSES, StubRuntime
-from yolov12.config.model import TASKS
 from yolov12.config.run import PredictConfig
+from yolov12.config.tasks import TASKS
 from yolov12.detections import Decoded
 from yolov12.errors import ConfigError, SourceError, UserError
 from yolov12.inference import predictor as predictor_module

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from model_factory import tiny_file
-from yolov12.config.model import TASKS
+from yolov12.config.tasks import TASKS
 from yolov12.detections import Decoded
 from yolov12.errors import ConfigError, SetupError
 from yolov12.inference import cpu_convolution, runtimes

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from yolov12.config.model import LAYOUTS, ModelConfig
-from yolov12.config.variants import FAMILIES, TASK_SUFFIXES, model_config
+from yolov12.config.tasks import TASK_SUFFIXES
+from yolov12.config.variants import FAMILIES, model_config
 from yolov12.errors import CheckpointError
 from yolov12.models.checkpoint_map import (
     official_key,

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from yolov12.config.model import LAYOUTS
-from yolov12.config.variants import SCALES, TASK_SUFFIXES, model_config
+from yolov12.config.tasks import TASK_SUFFIXES
+from yolov12.config.variants import SCALES, model_config
 from yolov12.models.checkpoint_map import official_layer_prefixes
 from yolov12.models.detector import Detector, fuse
 from yolov12.models.profile import ModelProfile, _weight_products, attention_report, profile

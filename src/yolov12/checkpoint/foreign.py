@@ -21,6 +21,7 @@ from yolov12.checkpoint.archive import TorchArchive
 from yolov12.checkpoint.inert import InertObject, TensorRef
 from yolov12.checkpoint.model_file import MAX_PARAMETERS, ModelFile, check_finite, check_names
 from yolov12.checkpoint.recognise import recognise
+from yolov12.config.tasks import TASKS
 from yolov12.data.contract import contract
 from yolov12.errors import CheckpointError
 from yolov12.models.checkpoint_map import official_to_ours
@@ -73,7 +74,7 @@ def model_from_official(
     """The network whose published state dict this is. Class names '0', '1', ... where there are none."""
     check_finite(state)
     config = recognise({name: tuple(tensor.shape) for name, tensor in state.items()}, said.keypoints)
-    if config.task != "classify":  # of whole pictures, such objects say a stride of 1, and classes of the time before
+    if TASKS[config.task].boxes:  # of whole pictures, such objects say a stride of 1, and classes of the time before
         _check_description(said, config.num_classes)
     ours = official_to_ours(state, config)
     ours = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in ours.items()}

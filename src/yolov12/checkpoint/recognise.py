@@ -30,6 +30,7 @@ from yolov12.config.parts import (
     Yolov8BackboneConfig,
     Yolov12BackboneConfig,
 )
+from yolov12.config.tasks import TASKS
 from yolov12.config.variants import AREAS, FAMILIES, LAYOUT_TABLE, Variant, model_config
 from yolov12.errors import CheckpointError, ConfigError
 from yolov12.models.checkpoint_map import official_layers
@@ -109,7 +110,7 @@ def _head(shapes: Shapes, prefix: str, task: str, keypoints: tuple[int, int] | N
     def width(branch: str, layer: str) -> int:
         return _width(shapes, *(f"{prefix}.{branch}.{level}.{layer}" for level in LEVELS))
 
-    if task == "classify":
+    if not TASKS[task].boxes:
         return ClassifyHeadConfig(_width(shapes, f"{prefix}.linear"), _width(shapes, f"{prefix}.conv"))
     plain = f"{prefix}.cv3.0.0.conv.weight" in shapes
     shared: dict[str, Any] = {
@@ -119,15 +120,15 @@ def _head(shapes: Shapes, prefix: str, task: str, keypoints: tuple[int, int] | N
         "bins": width("cv2", "2") // SIDES,
         "class_branch": "plain" if plain else "depthwise",
     }
-    if task == "segment":
+    if TASKS[task].masks:
         prototypes = _width(shapes, f"{prefix}.proto.cv1", f"{prefix}.proto.cv2")
         return SegmentHeadConfig(
             **shared, mask_channels=width("cv4", "0"), prototype_channels=prototypes, masks=width("cv4", "2")
         )
-    if task == "pose":
+    if TASKS[task].keypoints:
         shape = _keypoints(width("cv4", "2"), keypoints)
         return PoseHeadConfig(**shared, keypoints=shape, keypoint_channels=width("cv4", "0"))
-    if task == "obb":
+    if TASKS[task].rotated:
         return ObbHeadConfig(**shared, angle_channels=width("cv4", "0"))
     return DetectHeadConfig(**shared)
 
@@ -166,7 +167,7 @@ def _yolov12_backbone(shapes: Shapes, widths: tuple[int, ...], task: str) -> Yol
         residual_scale="model.6.gamma" in shapes,
         position_bias="model.6.m.0.0.attn.pe.conv.bias" in shapes,
         # The only number that no tensor shows.
-        areas=LAYOUT_TABLE[_layout(shapes)].classify_areas if task == "classify" else AREAS,
+        areas=AREAS if TASKS[task].boxes else LAYOUT_TABLE[_layout(shapes)].classify_areas,
     )
 
 

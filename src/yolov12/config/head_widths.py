@@ -13,6 +13,7 @@ from yolov12.config.model import (
     PoseHeadConfig,
     SegmentHeadConfig,
 )
+from yolov12.config.tasks import TASKS
 
 MASKS = 32
 
@@ -34,16 +35,16 @@ def head_config(
     task: str, num_classes: int, p3_channels: int, *, keypoints: tuple[int, int], class_branch: str
 ) -> HeadConfig:
     """The head of a task; what its task does not need is ignored."""
-    if task == "classify":
+    if not TASKS[task].boxes:
         return ClassifyHeadConfig(num_classes)
     detect = detect_head_config(num_classes, p3_channels, class_branch=class_branch)
     shared: dict[str, Any] = dataclasses.asdict(detect)
-    if task == "segment":
+    if TASKS[task].masks:
         # Prototypes are nominally as wide as the stride-8 map, 256, and scale with it.
         return SegmentHeadConfig(**shared, mask_channels=max(p3_channels // 4, MASKS), prototype_channels=p3_channels)
-    if task == "pose":
+    if TASKS[task].keypoints:
         return PoseHeadConfig(**shared, keypoints=keypoints, keypoint_channels=keypoint_width(keypoints, p3_channels))
-    if task == "obb":
+    if TASKS[task].rotated:
         return ObbHeadConfig(**shared, angle_channels=max(p3_channels // 4, 1))
     return detect
 

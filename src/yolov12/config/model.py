@@ -19,12 +19,12 @@ from yolov12.config.parts import (
     NeckConfig,
     PartConfig,
 )
+from yolov12.config.tasks import TASKS
 from yolov12.errors import ConfigError, did_you_mean
 
 LAYOUTS = ("turbo", "v1.0")
 STANDARD = "standard"
 """The only layout of the families that were published in one."""
-TASKS = ("detect", "segment", "classify", "pose", "obb")
 
 CLASS_BRANCHES = ("depthwise", "plain")
 
@@ -144,12 +144,12 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         require_choice("layout", self.layout, (*LAYOUTS, STANDARD))
-        require_choice("task", self.task, TASKS)
+        require_choice("task", self.task, tuple(TASKS))
         if self.task not in self.heads:
             raise ConfigError(f"no head is named after {self.task!r}. Heads: {', '.join(self.heads) or 'none'}")
         if self.heads[self.task].kind != self.task:
             raise ConfigError(f"the head {self.task!r} is of kind {self.heads[self.task].kind!r}")
-        if self.task == "classify" and self.neck is not None:
+        if not TASKS[self.task].boxes and self.neck is not None:
             raise ConfigError("neck: a classify model has none")
         for name, head in self.heads.items():
             if self.neck is None and head.kind != "classify":
@@ -163,7 +163,7 @@ class ModelConfig:
     @property
     def norm(self) -> NormConfig:
         """The numbers of its batch norms."""
-        return CLASSIFYING_NORM if self.task == "classify" else LOCATING_NORM
+        return LOCATING_NORM if TASKS[self.task].boxes else CLASSIFYING_NORM
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries, lists, numbers and texts, ready for JSON; `from_dict` is the inverse."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from yolov12.config.model import TASKS
+from yolov12.config.tasks import TASKS
 
 ImageSize = int | tuple[int, int]  # one side, or (height, width)
 
@@ -60,7 +60,7 @@ class TrainConfig(AugmentConfig):
     data: str = option("", "data set: YAML file, or a folder that holds one")
     epochs: int = option(100, "passes over the training set", low=1, high=100_000)
     batch: int = option(16, "images per forward pass", low=1, high=65_536)
-    imgsz: int = option(640, "square training size in pixels, rounded up to a multiple of 32", low=32, high=8192)
+    imgsz: int = option(640, "square training size in pixels, a multiple of 32; classifiers 224", low=32, high=8192)
     device: str = option("auto", DEVICE_HELP)
     workers: int = option(8, "loader processes, at most one per core; 0 loads in the training process", low=0, high=256)
     project: str = option("", "folder for runs; empty: runs/<task>")
@@ -138,7 +138,7 @@ class ValConfig:
 class CheckConfig:
     """Options of `data check`."""
 
-    task: str = option("detect", "what the labels are for", choices=TASKS)
+    task: str = option("detect", "what the labels are for", choices=tuple(TASKS))
     max_pixels: int = option(MAX_PIXELS, MAX_PIXELS_HELP, low=1, high=10**10)
 
 

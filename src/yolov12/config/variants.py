@@ -24,6 +24,7 @@ from yolov12.config.parts import (
     Yolov8BackboneConfig,
     Yolov12BackboneConfig,
 )
+from yolov12.config.tasks import TASK_SUFFIXES, TASKS
 from yolov12.errors import ConfigError, did_you_mean
 
 LAYOUT_ALIASES = {"v1": "v1.0"}
@@ -108,8 +109,7 @@ class Variant(NamedTuple):
     @property
     def name(self) -> str:
         """`yolov12n`, `yolov12n-seg` and the like."""
-        suffix = next(suffix for suffix, task in TASK_SUFFIXES.items() if task == self.task)
-        return f"{self.family}{self.scale}{suffix}"
+        return f"{self.family}{self.scale}{TASKS[self.task].suffix}"
 
 
 class Trunk(NamedTuple):
@@ -128,7 +128,6 @@ class Family(NamedTuple):
     trunk: Callable[[Variant, str], Trunk]
 
 
-TASK_SUFFIXES = {"": "detect", "-seg": "segment", "-cls": "classify", "-pose": "pose", "-obb": "obb"}
 _NAME = re.compile(r"yolov?(?P<family>\d+)(?P<scale>[a-z]?)(?P<task>(-[a-z]+)?)(\.pt|\.yaml|\.yml)?")
 
 
@@ -180,7 +179,7 @@ def model_config(
     backbone, neck = family.trunk(parsed, layout)
     classes = DEFAULT_CLASSES[task] if num_classes is None else num_classes
     head = head_config(task, classes, neck.channels[1], keypoints=keypoints, class_branch=family.class_branch)
-    return ModelConfig(parsed.name, layout, task, backbone, None if task == "classify" else neck, {task: head})
+    return ModelConfig(parsed.name, layout, task, backbone, neck if TASKS[task].boxes else None, {task: head})
 
 
 def _yolov12(variant: Variant, layout: str) -> Trunk:
@@ -197,7 +196,7 @@ def _yolov12(variant: Variant, layout: str) -> Trunk:
         mlp_hidden=tuple(int(channels[stage] // 2 * mlp_ratio) for stage in (6, 8)),
         position_kernel=row.position_kernel,
         residual_scale=scale.residual_scale or variant.task in row.scaled_tasks,
-        areas=row.classify_areas if variant.task == "classify" else AREAS,
+        areas=AREAS if TASKS[variant.task].boxes else row.classify_areas,
     )
     return Trunk(backbone, PAFPNConfig(neck_channels, scaled_repeats(STAGE_REPEATS, scale)))
 
@@ -214,7 +213,7 @@ def _yolo11(variant: Variant, layout: str) -> Trunk:
 
 def _yolov8(variant: Variant, layout: str) -> Trunk:
     scale = SCALES_V8[variant.scale]
-    if variant.task == "classify":
+    if not TASKS[variant.task].boxes:
         scale = scale._replace(max_channels=CLASSIFY_CAP_V8)
     channels, neck_channels = (_scaled(nominal, scale) for nominal in (BACKBONE_CHANNELS_V8, NECK_CHANNELS))
     repeats = tuple(scaled_repeats(nominal, scale) for nominal in BACKBONE_REPEATS_V8)
@@ -226,7 +225,7 @@ def _yolov8(variant: Variant, layout: str) -> Trunk:
 
 def _pooled(channels: tuple[int, ...], variant: Variant) -> tuple[int, ...]:
     """The widths of a convolutional backbone, whose pooling, the last of them, classifiers leave out."""
-    return channels[:-1] if variant.task == "classify" else channels
+    return channels if TASKS[variant.task].boxes else channels[:-1]
 
 
 FAMILIES: dict[str, Family] = {

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from yolov12.config.tasks import TASKS
 from yolov12.data.coco_checks import Record, box_problem, is_id, is_int, is_number, shown
 from yolov12.data.coco_file import (
     categories,
@@ -61,7 +62,7 @@ class CocoLabels:
         named = categories(content["categories"], where)
         self.names = self.names or tuple(named.values())
         classes = class_numbers(named, self.names, where)
-        if self.task == "pose":
+        if TASKS[self.task].keypoints:
             layout = _layout(content["categories"], config, where)
             if self.layout is not None and layout.shape != self.layout.shape:
                 counts = f"{layout.shape[0]} keypoints, but the files before have {self.layout.shape[0]}"
@@ -147,7 +148,7 @@ class CocoLabels:
             keypoints=shape.keypoints,
             run_length=shape.run_length,
         )
-        report.masks += self.task == "segment" and len(objects.labels) > before
+        report.masks += TASKS[self.task].masks and len(objects.labels) > before
         return ""
 
     def _check_count(self, annotation: Record, shape: Shape) -> None:

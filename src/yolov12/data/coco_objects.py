@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from yolov12.config.tasks import TASKS
 from yolov12.data.coco_checks import Record, keypoints_problem, mask_problem, polygons, shown
 from yolov12.data.coco_masks import (
     MAX_OUTLINE,
@@ -46,10 +47,10 @@ class Shape(NamedTuple):
 
 def read_shape(annotation: Record, task: str, size: Size, *, crowd: bool, keypoints: int) -> Shape | str:
     """What `task` needs of an annotation besides its box, or `field: reason`."""
-    if task == "pose":
+    if TASKS[task].keypoints:
         return _pose(annotation.get("keypoints"), keypoints, size, crowd=crowd)
     segmentation = annotation.get("segmentation")
-    if task == "segment":
+    if TASKS[task].masks:
         shape = _mask(segmentation, size, crowd=crowd)
         return f"segmentation: {shape}" if isinstance(shape, str) else shape
     outline = largest_polygon(segmentation, size)

@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from yolov12.config.run import MAX_PIXELS
+from yolov12.config.tasks import TASKS
 from yolov12.data.cache import Cache, fingerprint, hash_contents
 from yolov12.data.coco_format import CocoLabels
 from yolov12.data.data_config import DataConfig, describe, read_data_config
@@ -87,7 +88,7 @@ def load_index(
     """
     if on_bad_label not in ("error", "skip"):
         raise ConfigError(f"on_bad_label: {on_bad_label!r} is not one of error, skip")
-    if task == "classify" and single_cls:
+    if not TASKS[task].boxes and single_cls:
         raise ConfigError("single_cls: a classifier of one class has nothing to tell apart; leave it out")
     config = data if isinstance(data, DataConfig) else read_data_config(data)
     check_format(task, config.format, config.path)

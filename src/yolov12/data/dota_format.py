@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from yolov12.config.tasks import TASKS
 from yolov12.data.data_config import DataConfig
 from yolov12.data.files import read_regular_file, reason, swap_folder
 from yolov12.data.index import DataReport
@@ -84,7 +85,7 @@ class DotaLabels:
 
     def _add(self, objects: Objects, row: DotaRow, where: str, size: tuple[int, int], report: DataReport) -> None:
         corners = np.array(row.corners, np.float64).reshape(4, 2)
-        if self.task == "obb":
+        if TASKS[self.task].rotated:
             self._crossed += add_rotated_box(
                 objects, row.label, corners, size, where=where, report=report, crowd=row.difficult
             )

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import torch
 
 from yolov12.config.run import TrainConfig
+from yolov12.config.tasks import TASKS
 from yolov12.data import classify, mosaic
 from yolov12.data.augment import hide_outside
 from yolov12.data.index import ImageIndex
@@ -49,7 +50,7 @@ def mirrors(index: ImageIndex, task: str) -> bool:
 
     Not where keypoints are learned and nobody said how left and right pair: `fliplr` and `copy_paste` are off then.
     """
-    return task != "pose" or index.flip_idx is not None
+    return not TASKS[task].keypoints or index.flip_idx is not None
 
 
 class TrainSet:
@@ -58,13 +59,13 @@ class TrainSet:
     def __init__(self, index: ImageIndex, config: TrainConfig, task: str = "detect") -> None:
         if not len(index):
             raise DataError("the training set has no images")
-        if task == "pose" and index.keypoints is None:
+        if TASKS[task].keypoints and index.keypoints is None:
             raise DataError("the training set has no keypoints, which a pose model learns from")
         self.index, self.task = index, task
         self.config = config if mirrors(index, task) else dataclasses.replace(config, fliplr=0.0, copy_paste=0.0)
         self.imgsz, _ = canvas_sides(config.imgsz)
         budget = memory_bytes() // CACHE_SHARE if config.cache else 0
-        if task == "classify":
+        if not TASKS[task].boxes:
             shapes, how = covering_shapes(index.sizes, round(classify.CROP_MARGIN * self.imgsz)), cv2.INTER_AREA
         else:
             shapes, how = fitting_shapes(index.sizes, self.imgsz), cv2.INTER_LINEAR
@@ -85,9 +86,9 @@ class TrainSet:
         if epoch >= config.epochs - config.close_mosaic:
             config = dataclasses.replace(config, mosaic=0.0, mixup=0.0, copy_paste=0.0)
         rng = np.random.default_rng((SAMPLE_STREAM, config.seed, epoch, index))
-        if self.task == "classify":
+        if not TASKS[self.task].boxes:
             return classify.training_sample(self.plain(index), rng, config, self.imgsz)
-        flip_idx = self.index.flip_idx if self.task == "pose" else None
+        flip_idx = self.index.flip_idx if TASKS[self.task].keypoints else None
         return mosaic.training_sample(self.plain, len(self), index, rng, config, self.imgsz, flip_idx)
 
     def plain(self, index: int) -> Sample:
@@ -126,7 +127,7 @@ class TrainSet:
             outlines = [join_rings(index.rings(row)) for row in np.arange(rows.start, rows.stop)[single]]
             # Labels may go on outside the picture, and would lie on the neighbour in a mosaic.
             sample.polygons, _ = cut_outlines(move_outlines(outlines, lambda points: points * gain), shape)
-        if self.task == "pose" and index.keypoints is not None:
+        if TASKS[self.task].keypoints and index.keypoints is not None:
             keypoints = index.keypoints[rows][single]
             keypoints[..., :2] *= gain
             sample.keypoints = hide_outside(keypoints, shape)
@@ -201,7 +202,7 @@ class TrainLoader:
         self.workers = min(config.workers, _cpu_count(), self.steps_per_epoch) if forks_safely() else 0
         side = self.dataset.imgsz
         count, most = self.workers * PREFETCH, min(self.batch, len(index))
-        self._slots = _Slots.shared(count, most, side, masks=task == "segment")
+        self._slots = _Slots.shared(count, most, side, masks=TASKS[task].masks)
         self._pool: WorkerPool[_Task, _Made] | None = None
 
     @property

@@ -23,6 +23,7 @@ import cv2
 
 from yolov12.config.parse import check
 from yolov12.config.synthetic import SyntheticConfig
+from yolov12.config.tasks import TASKS
 from yolov12.data.synthetic_labels import Record, coco_annotations, coco_categories, yaml_text, yolo_text
 from yolov12.data.synthetic_layout import RECIPES
 from yolov12.data.synthetic_scene import SPLITS, SYNTHETIC_VERSION, make_scene
@@ -104,20 +105,20 @@ def _write_all(root: Path, config: SyntheticConfig) -> None:
         for split, scenes in found.items():
             content = _coco_file(scenes, coco_categories(names, task), config.size)
             (root / where[split]).write_text(json.dumps(content), encoding="utf8")
-    elif task == "classify":
+    elif not TASKS[task].boxes:
         where = {split: split for split in splits}
     note = f"Synthetic scenes, version {SYNTHETIC_VERSION}, task {task}, seed {config.seed}: see synthetic.json"
     (root / "data.yaml").write_text(yaml_text(task, names, where, config.format, note), encoding="utf8")
     described = {"version": SYNTHETIC_VERSION, **dataclasses.asdict(config), "names": names}
     del described["workers"]  # the files do not depend on it
-    if task == "pose":
+    if TASKS[task].keypoints:
         described |= {"keypoints": KEYPOINT_NAMES, "flip_idx": FLIP_IDX}
     (root / "synthetic.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf8")
 
 
 def _folders(root: Path, config: SyntheticConfig, split: str) -> list[Path]:
     """The folders of a split's files."""
-    if config.task == "classify":
+    if not TASKS[config.task].boxes:
         return [root / split / name for name in RECIPES["classify"].names]
     images = [root / "images" / split]
     return images if config.format == "coco" else [*images, root / "labels" / split]
@@ -159,7 +160,7 @@ def _drawn(root: Path, config: SyntheticConfig, chunks: list[Chunk]) -> Iterator
 def _write_scene(root: Path, config: SyntheticConfig, split: str, number: int) -> list[Record]:
     scene = make_scene(config.task, split, number, seed=config.seed, size=config.size)
     stem = f"{number:06d}"
-    if config.task == "classify":
+    if not TASKS[config.task].boxes:
         name = RECIPES["classify"].names[scene.objects[0].label]
         (root / split / name / f"{stem}.jpg").write_bytes(scene.jpeg())
         return []

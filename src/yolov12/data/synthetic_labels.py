@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from yolov12.config.tasks import TASKS
 from yolov12.data.synthetic_scene import Scene, SceneObject
 from yolov12.data.synthetic_shapes import FLIP_IDX, KEYPOINT_NAMES
 
@@ -20,9 +21,9 @@ def yolo_text(scene: Scene, task: str) -> str:
 
 
 def _fractions(item: SceneObject, task: str, size: int) -> str:
-    if task == "segment":
+    if TASKS[task].masks:
         return _joined(item.outline.ravel() / size)
-    if task == "obb" and item.corners is not None:
+    if TASKS[task].rotated and item.corners is not None:
         return _joined(item.corners.ravel() / size)
     x1, y1, x2, y2 = (side / size for side in item.box)
     box = _joined(((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1))
@@ -59,7 +60,7 @@ def _annotation(item: SceneObject) -> Record:
 
 def coco_categories(names: Iterable[str], task: str) -> list[Record]:
     """The categories, numbered from 1."""
-    extra: Record = {"keypoints": list(KEYPOINT_NAMES), "skeleton": SKELETON} if task == "pose" else {}
+    extra: Record = {"keypoints": list(KEYPOINT_NAMES), "skeleton": SKELETON} if TASKS[task].keypoints else {}
     return [{"id": number, "name": name, **extra} for number, name in enumerate(names, 1)]
 
 
@@ -67,7 +68,7 @@ def yaml_text(task: str, names: Iterable[str], splits: dict[str, str], form: str
     """The data YAML. `splits`: what each split is, relative to the file."""
     lines = [f"# {note}", *(f"{split}: {where}" for split, where in splits.items())]
     lines += ["names:", *(f"  {number}: {name}" for number, name in enumerate(names))]
-    lines.append(f"format: {'folders' if task == 'classify' else form}")
-    if task == "pose":
+    lines.append(f"format: {form if TASKS[task].boxes else 'folders'}")
+    if TASKS[task].keypoints:
         lines += [f"kpt_shape: [{len(KEYPOINT_NAMES)}, 3]", f"flip_idx: {list(FLIP_IDX)}"]
     return "\n".join(lines) + "\n"

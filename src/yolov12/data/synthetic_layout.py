@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from yolov12.config.tasks import TASKS
 from yolov12.data.synthetic_masks import Mask, Plane, Points, Region, coverage, is_one_part, region_around
 from yolov12.data.synthetic_shapes import (
     DISTRACTORS,
@@ -158,10 +159,10 @@ def _thing(random: Random, task: str, label: int, spot: Spot, size: int) -> Thin
     """A distractor, or an object of class `label`, at `spot`; None where it does not fit the picture."""
     half = spot.side / 2
     if label == DISTRACTOR:
-        kinds = ROUND_DISTRACTORS if task == "obb" else DISTRACTORS
+        kinds = ROUND_DISTRACTORS if TASKS[task].rotated else DISTRACTORS
         rings = kinds[int(random.integers(len(kinds)))](random)
         return _drawn(label, _placed(rings, _stretched(random, half), spot), spot, size)
-    if task == "pose":
+    if TASKS[task].keypoints:
         spot = spot._replace(angle=float(random.uniform(-HEADING, HEADING)) - math.pi / 2)  # upwards, more or less
         rings, keypoints, marks = figure(random)
         thing = _drawn(label, _placed(rings, (half, half), spot), spot, size)
@@ -169,7 +170,7 @@ def _thing(random: Random, task: str, label: int, spot: Spot, size: int) -> Thin
             thing.marks = [_placed(mark, (half, half), spot) for mark in marks]
             thing.keypoints = place(keypoints, (half, half), spot.angle, spot.centre)
         return thing
-    if task == "obb":
+    if TASKS[task].rotated:
         scale = (half, half / float(random.uniform(2, 4)))
         corners = place(np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], np.float64), scale, spot.angle, spot.centre)
         if corners.min() < 0 or corners.max() > size:

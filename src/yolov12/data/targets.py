@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from yolov12.config.tasks import TASKS
 from yolov12.data.sample import Sample
 
 MASK_RATIO: Final = 4  # canvas pixels per mask pixel, as coarse as the network's prototypes
@@ -37,9 +38,9 @@ def stack_targets(samples: Sequence[Sample], task: str) -> TargetArrays:
         np.repeat(np.arange(len(samples)), counts),
         np.concatenate([sample.labels for sample in samples]),
         np.concatenate([sample.boxes for sample in samples]),
-        np.stack([index_map(sample) for sample in samples]) if task == "segment" else None,
-        np.concatenate([_labelled_keypoints(sample) for sample in samples]) if task == "pose" else None,
-        np.concatenate([rotated_boxes(sample) for sample in samples]) if task == "obb" else None,
+        np.stack([index_map(sample) for sample in samples]) if TASKS[task].masks else None,
+        np.concatenate([_labelled_keypoints(sample) for sample in samples]) if TASKS[task].keypoints else None,
+        np.concatenate([rotated_boxes(sample) for sample in samples]) if TASKS[task].rotated else None,
     )
 
 

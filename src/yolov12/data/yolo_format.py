@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from yolov12.config.tasks import TASKS
 from yolov12.data.coco_masks import MAX_OUTLINE, too_long
 from yolov12.data.data_config import DataConfig
 from yolov12.data.files import read_regular_file, reason, swap_folder
@@ -37,11 +38,12 @@ class YoloLabels:
     """The images of one split and their label files."""
 
     def __init__(self, config: DataConfig, split: str, task: str, report: DataReport) -> None:
-        if task == "pose" and config.kpt_shape is None:
+        if TASKS[task].keypoints and config.kpt_shape is None:
             what = f"missing; pose needs the number of keypoints and of numbers for each, {EXAMPLE}"
             raise DataError(f"{printable(config.path)}: kpt_shape: {what}")
         self.names, self.task = config.names, task
-        self.layout = KeypointLayout(config.kpt_shape, config.flip_idx) if task == "pose" and config.kpt_shape else None
+        shape = config.kpt_shape if TASKS[task].keypoints else None
+        self.layout = KeypointLayout(shape, config.flip_idx) if shape else None
         self.images, self.label_files = list_text_labels(config, split, report, label_folders)
         self.image_ids = list(range(1, len(self.images) + 1))
         self._keypoint_shape = config.kpt_shape
@@ -89,10 +91,10 @@ class YoloLabels:
             return _add_box(objects, row, height, width, report)
         polygon = np.array(row.values, np.float64).reshape(-1, 2) * (width, height)  # (K, 2)
         where = f"{printable(path)}:{row.line}"
-        if self.task == "obb":
+        if TASKS[self.task].rotated:
             size = (height, width)
             self._crossed += add_rotated_box(objects, row.label, polygon, size, where=f"{where}: x1", report=report)
-        elif self.task == "segment":
+        elif TASKS[self.task].masks:
             if too_long([polygon]):
                 what = f"their outline is longer than {MAX_OUTLINE} pixels"
                 report.bad_row(f"{where}: points: {what}")

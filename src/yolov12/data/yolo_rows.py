@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from yolov12.config.tasks import TASKS
 from yolov12.errors import printable
 
 BOX_FIELDS = ("x_center", "y_center", "width", "height")
@@ -59,11 +60,11 @@ class RowRule(NamedTuple):
         """ "box", "polygon" or "pose", or an empty string if no row has so many columns."""
         task = self.task
         if self.has_keypoints(columns):
-            return "pose" if task in ("detect", "pose") else ""
-        if task == "detect" and columns == 5:
+            return "pose" if not (TASKS[task].masks or TASKS[task].rotated) else ""
+        if TASKS[task].plain and columns == 5:
             return "box"
-        polygon = columns == 1 + 2 * CORNERS or (task != "obb" and columns % 2 and columns > 2 * MIN_POINTS)
-        return "polygon" if polygon and task != "pose" else ""
+        polygon = columns == 1 + 2 * CORNERS or (not TASKS[task].rotated and columns % 2 and columns > 2 * MIN_POINTS)
+        return "polygon" if polygon and not TASKS[task].keypoints else ""
 
     def has_keypoints(self, columns: int) -> bool:
         """Whether rows of so many columns are those of a pose data set; they are no outlines, even if they could be."""
@@ -129,7 +130,7 @@ def _parse_row(fields: list[bytes], kind: str, rule: RowRule, line: int) -> Row 
     keypoints = _parse_keypoints(fields[5:], rule.keypoint_shape[1])
     if isinstance(keypoints, str):
         return keypoints
-    return Row(label, tuple(values), tuple(keypoints) if rule.task == "pose" else (), line)
+    return Row(label, tuple(values), tuple(keypoints) if TASKS[rule.task].keypoints else (), line)
 
 
 def _parse_keypoints(fields: list[bytes], values: int) -> list[float] | str:
@@ -165,11 +166,11 @@ def _columns_hint(fields: list[bytes], rule: RowRule) -> str:
     count = len(fields)
     if rule.has_keypoints(count):
         return " (a box and keypoints, as kpt_shape says? that is --task pose)"
-    if rule.task == "obb" and count == 10 and not _NUMBER.fullmatch(fields[8]):
+    if TASKS[rule.task].rotated and count == 10 and not _NUMBER.fullmatch(fields[8]):
         return " (DOTA text? say so in the data YAML: format: dota)"
-    if rule.task == "obb" and count == 6:
+    if TASKS[rule.task].rotated and count == 6:
         return " (centre, size and angle? write the corners)"
-    if rule.task != "detect" and count == 5:
+    if not TASKS[rule.task].plain and count == 5:
         return " (this is a box only)"
     if rule.kind(count - 1):
         return " (a prediction file with confidence?)"

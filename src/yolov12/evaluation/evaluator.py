@@ -20,6 +20,7 @@ import numpy as np
 from rich.progress import TextColumn
 
 from yolov12.config.run import ValConfig
+from yolov12.config.tasks import TASKS
 from yolov12.data.image_io import read_image
 from yolov12.data.index import ImageIndex
 from yolov12.detections import Decoded
@@ -176,7 +177,7 @@ def _read_ahead(pool: ThreadPoolExecutor, job: _Job, speed: Speed) -> Iterator[t
 def _with_classes(decoded: Decoded, job: _Job) -> Decoded:
     """`decoded` of a batch with exactly the data set's classes."""
     dense, wanted = decoded.dense, len(job.index.names)
-    if job.task == "classify":
+    if not TASKS[job.task].boxes:
         first, found = 0, dense.shape[1]
     else:
         first, found = 4, dense.shape[1] - 4 - _extras(decoded, job)
@@ -192,12 +193,12 @@ def _with_classes(decoded: Decoded, job: _Job) -> Decoded:
 
 def _extras(decoded: Decoded, job: _Job) -> int:
     """Channels behind the class scores."""
-    if job.task == "segment":
+    if TASKS[job.task].masks:
         return 0 if decoded.prototypes is None else decoded.prototypes.shape[1]
-    if job.task == "pose":
+    if TASKS[job.task].keypoints:
         count, values = decoded.keypoint_shape or job.index.keypoint_shape or (0, 0)
         return count * values
-    return 1 if job.task == "obb" else 0
+    return 1 if TASKS[job.task].rotated else 0
 
 
 def _collect(batch: list[tuple[int, Future[tuple[Any, float]]]], compared: list[Any], speed: Speed) -> None:

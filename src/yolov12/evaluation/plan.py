@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from yolov12.config.parse import STRIDE
 from yolov12.config.run import ImageSize, ValConfig
+from yolov12.config.tasks import TASKS
 from yolov12.data.center_crop import CenterCrop
 from yolov12.data.index import ImageIndex
 from yolov12.data.letterbox import Letterbox
@@ -84,7 +85,7 @@ class Placed:
 def plan(index: ImageIndex, config: ValConfig, task: str = "detect") -> list[list[Placed]]:
     """The batches of an evaluation: every image once, all images of a batch on canvases of one size."""
     shapes = [(int(height), int(width)) for height, width in index.sizes]
-    if task == "classify":
+    if not TASKS[task].boxes:
         return list(_chunks([Placed(i, CenterCrop.fit(shape, config.imgsz)) for i, shape in enumerate(shapes)], config))
     if config.protocol == "reference":
         return _plan_reference(shapes, config)

@@ -20,6 +20,7 @@ from typing import Any, Final, cast
 import numpy as np
 
 from yolov12.config.run import PredictConfig
+from yolov12.config.tasks import TASKS
 from yolov12.data.center_crop import CenterCrop
 from yolov12.data.letterbox import Letterbox
 from yolov12.data.sources import Item, Source, SourceOptions, open_source
@@ -132,7 +133,7 @@ class _Call:
             return Failed(item, error)
         height, width = image.shape[:2]
         view: View
-        if self.task == "classify":
+        if not TASKS[self.task].boxes:
             view = CenterCrop.fit((height, width), self.config.imgsz)
         else:
             view = Letterbox.fit((height, width), self.config.imgsz, rect=self.config.rect)

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from yolov12.config.tasks import TASKS
 from yolov12.detections import Decoded
 
 Floats = NDArray[np.float32]
@@ -28,7 +29,7 @@ SEEN: Final = 0.5
 
 def within_tolerance(expected: Decoded, found: Decoded, task: str, num_classes: int) -> bool:
     """Whether two outputs for the same images agree."""
-    if task == "classify":
+    if not TASKS[task].boxes:
         return _all(np.abs(expected.dense - found.dense) <= SCORES)
     end = 4 + num_classes
     if not _all(np.abs(expected.dense[:, 4:end] - found.dense[:, 4:end]) <= SCORES):
@@ -46,12 +47,12 @@ def _boxes_agree(a: Floats, b: Floats) -> bool:
 
 def _extras_agree(a: Floats, b: Floats, expected: Decoded, found: Decoded, task: str) -> bool:
     """(B, E, n): what follows the scores."""
-    if task == "obb":
+    if TASKS[task].rotated:
         turn = (a - b + np.pi / 2) % np.pi - np.pi / 2  # half a turn gives the same box
         return _all(np.abs(turn) <= RADIANS)
-    if task == "pose":
+    if TASKS[task].keypoints:
         return _keypoints_agree(a, b, (expected.keypoint_shape or (1, 2))[1])
-    if task == "segment":
+    if TASKS[task].masks:
         return _masks_agree(a, b, expected, found)
     return True
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from yolov12.config.tasks import TASKS
 from yolov12.data.index import ImageIndex
 from yolov12.detections import Detections
 from yolov12.metrics.base import Metrics, result_columns
@@ -27,9 +28,9 @@ __all__ = [
 
 def compare_image(index: ImageIndex, i: int, found: Detections, task: str) -> Any:
     """What `score` needs to know of image `i`: small, and the costly part of the work, which threads may share."""
-    return guess(index, i, found) if task == "classify" else compare(index, i, found, task)
+    return compare(index, i, found, task) if TASKS[task].boxes else guess(index, i, found)
 
 
 def score(index: ImageIndex, compared: Sequence[Any], task: str) -> Metrics:
     """Metrics of all images of `index` from what `compare_image` says of each, None for those that cannot be read."""
-    return score_guesses(index, compared) if task == "classify" else score_images(index, compared, task)
+    return score_images(index, compared, task) if TASKS[task].boxes else score_guesses(index, compared)

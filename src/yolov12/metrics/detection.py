@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from yolov12.config.tasks import TASKS
 from yolov12.data.index import ImageIndex
 from yolov12.detections import Detections
 from yolov12.errors import printable
@@ -113,7 +114,7 @@ class DetectionMetrics(Metrics):
 
     def _rule(self) -> str:
         where = "-" if math.isnan(self.box.confidence) else f"{self.box.confidence:.3f}"
-        what = "by rotated IoU " if self.task == "obb" else ""
+        what = "by rotated IoU " if TASKS[self.task].rotated else ""
         pose = f" ({MAX_KEYPOINT_DETECTIONS} for keypoints)" if self.pose is not None else ""
         return (
             f"COCO AP {what}with at most {MAX_DETECTIONS} detections per image and class{pose}, "
@@ -162,9 +163,9 @@ def score_images(index: ImageIndex, images: Sequence[Comparisons | None], task: 
         skipped=len(index) - len(read) + index.report.skipped,
         split=index.report.split,
         box=_scores(RegionMetrics, [image[boxes] for image in read], num_classes, boxes),
-        seg=_scores(RegionMetrics, [i["segm"] for i in read], num_classes, "segm") if task == "segment" else None,
+        seg=_scores(RegionMetrics, [i["segm"] for i in read], num_classes, "segm") if TASKS[task].masks else None,
         pose=_scores(KeypointMetrics, [i["keypoints"] for i in read], num_classes, "keypoints", sigmas)
-        if task == "pose"
+        if TASKS[task].keypoints
         else None,
         instances=per_image.sum(axis=0),
         images_with=(per_image > 0).sum(axis=0),

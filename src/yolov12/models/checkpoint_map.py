@@ -18,6 +18,7 @@ from torch import Tensor
 
 from yolov12.config.model import ModelConfig
 from yolov12.config.parts import HEAD_DIM
+from yolov12.config.tasks import TASKS
 from yolov12.errors import CheckpointError
 from yolov12.models.detector import Detector
 
@@ -96,7 +97,7 @@ class Piece(NamedTuple):
 
 def official_layers(kind: str, task: str) -> dict[int, str]:
     """Published layer number -> our part, by kind of backbone and task; the head comes last."""
-    layers = (CLASSIFY_LAYERS if task == "classify" else LAYERS)[kind]
+    layers = (LAYERS if TASKS[task].boxes else CLASSIFY_LAYERS)[kind]
     return layers | {max(layers) + 1: f"heads.{task}"}
 
 
