@@ -48,21 +48,22 @@ AVERAGE = {"ema_tau": 300.0, "ema_decay": 0.998}
 
 @dataclass(frozen=True)
 class Job:
-    """What one task trains: models, pictures, and the score that a from-scratch run has to reach."""
+    """What one task trains, and the score that a from-scratch run has to reach; `key` is its name in a comparison."""
 
     model: str
     peer: str
     metric: str
+    key: str
     bar: float
     epochs: int = 8
 
 
 JOBS = {
-    "detect": Job("yolov12n", "yolo12n.yaml", "box AP50", 0.90),
-    "segment": Job("yolov12n-seg", "yolo12n-seg.yaml", "mask AP50", 0.85),
-    "pose": Job("yolov12n-pose", "yolo12n-pose.yaml", "keypoint AP50", 0.85),
-    "obb": Job("yolov12n-obb", "yolo12n-obb.yaml", "rotated AP50", 0.80),
-    "classify": Job("yolov12n-cls", "yolo12n-cls.yaml", "top-1", 0.95),
+    "detect": Job("yolov12n", "yolo12n.yaml", "box AP50", "box AP50", 0.90),
+    "segment": Job("yolov12n-seg", "yolo12n-seg.yaml", "mask AP50", "mask AP50", 0.85),
+    "pose": Job("yolov12n-pose", "yolo12n-pose.yaml", "keypoint AP50", "pose AP50", 0.85),
+    "obb": Job("yolov12n-obb", "yolo12n-obb.yaml", "rotated AP50", "box AP50", 0.80),
+    "classify": Job("yolov12n-cls", "yolo12n-cls.yaml", "top-1", "top-1", 0.95),
 }
 
 
@@ -187,17 +188,25 @@ def shuffled_copy(source: Path, target: Path) -> Path:
     return target / "data.yaml"
 
 
-def score(data: Path, task: str, found: Path) -> dict[str, float]:
-    """The scores of one side's detections, which lie in `found`, one file for each test picture."""
+def measure(data: Path, task: str, found: Path) -> Any:
+    """Metrics of one side's detections, which lie in `found`, one file for each test picture."""
     from yolov12.data.dataset import load_index
     from yolov12.metrics import evaluate_classification, evaluate_detections
 
     index = load_index(data, "test", task=task)
     detections = [read_found(found / f"{path.stem}.npz") for path in index.paths]
+    return (
+        evaluate_classification(index, detections)
+        if task == "classify"
+        else evaluate_detections(index, detections, task)
+    )
+
+
+def score(data: Path, task: str, found: Path) -> dict[str, float]:
+    """The scores of one side."""
+    metrics = measure(data, task, found)
     if task == "classify":
-        accuracy = evaluate_classification(index, detections)
-        return {"top-1": accuracy.top1, "top-5": accuracy.top5}
-    metrics = evaluate_detections(index, detections, task)
+        return {"top-1": metrics.top1, "top-5": metrics.top5}
     main = "rotated" if task == "obb" else "box"
     scores = {f"{main} AP50": metrics.box.map50, f"{main} AP": metrics.box.map}
     for name, part in (("mask", metrics.seg), ("keypoint", metrics.pose)):
@@ -255,9 +264,37 @@ def write_table(out: Path) -> str:
             f"| {row['task']} | {row['side']} | {row['seed']} | {row['images_seen']} | {row['seconds'] / 60:.1f} "
             f"| {row['metric']} **{row['score']:.3f}** | {others} | {row['bar']:.2f} |"
         )
+    lines += [
+        "",
+        "| task | seed | ours against | difference of the score, 95 % of resamples | |",
+        "|---|---|---|---|---|",
+    ]
+    lines += differences(out)
     text = "\n".join(lines) + "\n"
     (out / "table.md").write_text(text, encoding="utf8")
     return text
+
+
+def differences(out: Path) -> list[str]:
+    """A table row for every side that saw the same test pictures as ours: by how much ours is better."""
+    from yolov12.evaluation.bootstrap import difference, draw_weights
+    from yolov12.evaluation.comparison import resampled_scores
+
+    lines = []
+    for ours in sorted((out / "rows").glob("*-ours-*.json")):
+        task, seed = ours.stem.split("-ours-")
+        for other in SIDES[1:3]:
+            if not (out / "rows" / f"{task}-{other}-{seed}.json").exists():
+                continue
+            folders = (out / f"{task}-{side}-{seed}" / "found" for side in ("ours", other))
+            data = out / "data" / task / "data.yaml"
+            metrics = [measure(data, task, folder) for folder in folders]
+            weights = draw_weights(len(test_pictures(data, task)))
+            first, second = (resampled_scores(each, weights)[JOBS[task].key] for each in metrics)
+            found = difference((first[0], second[0]), first[1], second[1])
+            said = "significant" if found.significant else "not significant"
+            lines.append(f"| {task} | {seed} | {other} | {found.interval} | {said} |")
+    return lines
 
 
 if __name__ == "__main__":

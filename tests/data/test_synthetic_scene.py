@@ -16,7 +16,7 @@ from yolov12.data import synthetic_scene as scene_module
 from yolov12.data.synthetic_labels import yolo_text
 from yolov12.data.synthetic_layout import DISTRACTOR, RECIPES, Thing, lay_out
 from yolov12.data.synthetic_masks import box_of, is_one_part
-from yolov12.data.synthetic_scene import SPLITS, Scene, SceneObject, make_scene
+from yolov12.data.synthetic_scene import SPLITS, SYNTHETIC_VERSION, Scene, SceneObject, make_scene
 from yolov12.data.synthetic_shapes import FLIP_IDX, KEYPOINT_NAMES, LONG_SHAPES, SHAPES
 
 SCENES = 8
@@ -36,6 +36,30 @@ def test_a_scene_is_a_function_of_its_number(task: str) -> None:
     again, other = make_scene(task, "val", 3), make_scene(task, "val", 4)
     assert again.jpeg() == scenes(task)[3].jpeg() != other.jpeg()
     assert yolo_text(again, task) == yolo_text(scenes(task)[3], task)
+
+
+# Classes, boxes and mean colour (BGR) of scene 0 of `val`: what version 1 will always be.
+VERSION_1 = {
+    "detect": (
+        [(2, 162, 140, 234, 219), (2, 52, 149, 124, 224), (0, 112, 170, 199, 256), (0, 126, 0, 201, 85)],
+        [174.3, 145.6, 137.0],
+    ),
+    "pose": ([(0, 50, 0, 210, 127)], [197.8, 196.5, 210.5]),
+    "obb": (
+        [(2, 138, 120, 234, 176), (3, 64, 155, 182, 209), (1, 41, 27, 154, 147), (1, 186, 69, 254, 181)],
+        [77.6, 78.5, 69.9],
+    ),
+    "classify": ([(2, 64, 61, 238, 256)], [91.5, 110.7, 88.8]),
+}
+
+
+@pytest.mark.parametrize("task", VERSION_1)
+def test_scenes_of_a_version_never_change(task: str) -> None:
+    scene, (found, colour) = scenes(task)[0], VERSION_1[task]
+    assert SYNTHETIC_VERSION == 1
+    assert [item.label for item in scene.objects] == [row[0] for row in found]
+    np.testing.assert_allclose([item.box for item in scene.objects], [row[1:] for row in found], atol=1)
+    np.testing.assert_allclose(scene.image.mean(axis=(0, 1)), colour, atol=0.3)
 
 
 def test_splits_and_seeds_have_scenes_of_their_own() -> None:
@@ -97,6 +121,7 @@ def test_masks_lie_where_the_things_were_painted(monkeypatch: pytest.MonkeyPatch
     plain = replace(RECIPES["segment"], patches=0)
     monkeypatch.setitem(scene_module.RECIPES, "segment", plain)
     monkeypatch.setattr(scene_module, "paint", flat)
+    monkeypatch.setattr(scene_module, "paint_coat", flat)
     monkeypatch.setattr(scene_module, "background", lambda random, size: np.zeros((size, size, 3), np.float32))
     monkeypatch.setattr(scene_module, "_shading", lambda random, thing: np.ones(thing.cover.shape, np.float32))
     monkeypatch.setattr(scene_module, "_shadow", lambda random, thing: np.zeros(thing.cover.shape, np.float32))

@@ -144,7 +144,7 @@ def compare(contestants: Sequence[Contestant], index: ImageIndex, config: Compar
         metrics = _evaluate(contestant, index, config, task)
         skipped = max(skipped, len(index) - metrics.images)
         weights = draw_weights(metrics.images, config.resamples, config.seed) if weights is None else weights
-        scored.append(_resampled(metrics, weights))
+        scored.append(resampled_scores(metrics, weights))
     latencies = measure_latency(contestants, _pictures(index, config), task)
     standings = [
         _standing(contestant, scores, latency, config)
@@ -202,7 +202,7 @@ def _evaluate(contestant: Contestant, index: ImageIndex, config: CompareConfig, 
         raise ConfigError(f"{printable(contestant.name)}: {error}") from error
 
 
-def _resampled(metrics: Metrics, weights: Weights) -> dict[str, tuple[float, Floats]]:
+def resampled_scores(metrics: Metrics, weights: Weights) -> dict[str, tuple[float, Floats]]:
     """Each score on all images, and on every resample (R,)."""
     if isinstance(metrics, ClassificationMetrics):
         shares = accuracy(metrics.hits, weights)
