@@ -1,7 +1,8 @@
 """One side of `tasks_synthetic.py`, run by that side's Python: train from scratch, then predict the test pictures.
 
 Uses only what both libraries document: `YOLO(...).train(...)`, `.predict(...)`, callbacks of the peer, and the arrays
-of results. Argument: a JSON file with the command. Writes `trained.json` (seconds, versions) and `found/NAME.npz`.
+of results. Argument: a JSON file with the command. Writes `trained.json` (seconds, weights, versions) and
+`found/NAME.npz`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ def main() -> None:
     if not (folder / "trained.json").exists():
         trained = train_peer(command) if command["theirs"] else train_ours(command)
         trained["versions"] = versions(command["theirs"])
-        (folder / "trained.json").write_text(json.dumps(trained), encoding="utf8")
+        (folder / "trained.tmp").write_text(json.dumps(trained), encoding="utf8")
+        (folder / "trained.tmp").replace(folder / "trained.json")
     predict(command, json.loads((folder / "trained.json").read_text(encoding="utf8"))["weights"])
 
 

@@ -96,6 +96,9 @@ def run_job(options: argparse.Namespace, task: str, side: str, seed: int) -> Non
     name = f"{task}-{side}-{seed}"
     row = options.out / "rows" / f"{name}.json"
     if row.exists():
+        known = json.loads(row.read_text(encoding="utf8"))["scenes"]["version"]
+        if known != VERSION:
+            raise SystemExit(f"{row} is of scenes of version {known}, not {VERSION}: name another --out")
         return
     job, folder = JOBS[task], options.out / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -172,6 +175,8 @@ def peer_data(data: Path, task: str, folder: Path) -> str:
 def shuffled_copy(source: Path, target: Path) -> Path:
     """`source` with each training picture under the labels of another, and no picture under its own."""
     if not target.exists():
+        finished, target = target, target.with_suffix(".tmp")
+        shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(source, target, copy_function=os.link)
         random = np.random.default_rng(0)
         folder = source / "train" if (source / "train").is_dir() else source / "labels" / "train"
@@ -185,6 +190,7 @@ def shuffled_copy(source: Path, target: Path) -> Path:
             else:  # the class is the folder
                 (target / files[taker]).unlink()
                 os.link(source / files[taker], target / files[giver].parent / files[taker].name)
+        target = target.rename(finished)
     return target / "data.yaml"
 
 
@@ -283,7 +289,7 @@ def differences(out: Path) -> list[str]:
     lines = []
     for ours in sorted((out / "rows").glob("*-ours-*.json")):
         task, seed = ours.stem.split("-ours-")
-        for other in SIDES[1:3]:
+        for other in ("peer", "peer-defaults"):
             if not (out / "rows" / f"{task}-{other}-{seed}.json").exists():
                 continue
             folders = (out / f"{task}-{side}-{seed}" / "found" for side in ("ours", other))

@@ -16,7 +16,7 @@ from yolov12 import YOLO
 from yolov12.checkpoint import ModelFile, read_model_file, write_model_file
 
 ROOT = Path(__file__).resolve().parents[1]
-MACHINE_OPTIONS = ("data", "project", "name", "device", "workers")
+MACHINE_OPTIONS = ("data", "project", "name", "device", "workers", "weights")
 
 
 def main() -> None:

@@ -29,11 +29,12 @@ def main() -> None:
     for task, name in MODELS.items():
         folder = ROOT / "src/yolov12/assets/samples" / task
         folder.mkdir(parents=True, exist_ok=True)
-        for number in range(COUNT):
-            scene = make_scene(task, "test", number, seed=SEED, size=SIZE)
-            (folder / f"{task}_{number}.jpg").write_bytes(scene.jpeg())
-        drawn = [result.plot() for result in YOLO(name).predict(folder, imgsz=192, verbose=False)]
-        cv2.imwrite(str(ROOT / f"docs/images/{task}.jpg"), np.hstack(drawn), [cv2.IMWRITE_JPEG_QUALITY, 85])
+        pictures = [folder / f"{task}_{number}.jpg" for number in range(COUNT)]
+        for number, picture in enumerate(pictures):
+            picture.write_bytes(make_scene(task, "test", number, seed=SEED, size=SIZE).jpeg())
+        drawn = [result.plot() for result in YOLO(name).predict(pictures, imgsz=192, verbose=False)]
+        strip = cv2.imencode(".jpg", np.hstack(drawn), [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
+        (ROOT / f"docs/images/{task}.jpg").write_bytes(strip.tobytes())
         print(f"docs/images/{task}.jpg")
 
 

@@ -603,7 +603,7 @@ def test_val_falls_back_to_the_training(capsys: pytest.CaptureFixture[str]) -> N
     config = val_config({"verbose": False, "single_cls": False}, own, "detect")
     assert (config.data, config.imgsz, config.single_cls) == ("/own.yaml", 320, False)
     config = val_config({"data": "other.yaml", "imgsz": (64, 96)}, own, "detect")
-    assert (config.data, config.imgsz, config.single_cls) == ("other.yaml", (64, 96), False)
+    assert (config.data, config.imgsz, config.single_cls) == ("other.yaml", (64, 96), True)
     assert val_config({"data": "other.yaml"}, {"training": {"imgsz": 640}}, "detect").imgsz == 640
     assert capsys.readouterr().err == ""
     for metadata in ({}, header(data=""), {"training": {"data": "theirs.yaml"}}):
@@ -688,6 +688,8 @@ def test_training_begins_with_what_fits_of_a_model_of_another_task(
         model.train(data=data, weights=model_path, pretrained=False)
     with pytest.raises(CheckpointError, match=r"missing\.pt: neither a file nor a model name"):
         model.train(data=data, weights="missing.pt")
+    with pytest.raises(ConfigError, match=r"--weights yolov12n\.yaml: has no weights"):
+        model.train(data=data, weights="yolov12n.yaml")
 
 
 def test_a_run_stopped_in_its_first_epoch_resumes_by_its_file(

@@ -69,7 +69,7 @@ def test_models_of_different_tasks_are_not_compared(run: Run, scenes: Path, tmp_
     one, other = (write_model(tmp_path / f"{task}.safetensors", ("even", "odd"), task) for task in ("detect", "pose"))
     done = run("compare", one, other, "--data", scenes / "detect")
     assert done.code == 2
-    assert "models of different tasks cannot be compared" in done.error
+    assert "models of different tasks or classes cannot be compared" in done.error
     assert run("compare", one).error == "error: --data is missing: name the data set's YAML file"
 
 

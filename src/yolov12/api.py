@@ -29,6 +29,7 @@ from yolov12.config.tasks import TASKS
 from yolov12.data.contract import contract
 from yolov12.data.dataset import load_index, read_data_config
 from yolov12.data.index import DataReport, ImageIndex
+from yolov12.data.label_formats import check_format
 from yolov12.data.synthetic import write_synthetic as write_synthetic
 from yolov12.engine.run import prepare_resume, start_training
 from yolov12.engine.trainer import BEST
@@ -44,6 +45,7 @@ from yolov12.inference.predictor import Predictor
 from yolov12.inference.runtimes import Runtime, torch_runtime
 from yolov12.loading import (
     check_keypoints,
+    is_model_name,
     is_single_class,
     load_model,
     size_to_use,
@@ -290,7 +292,11 @@ class YOLO:
             return self._as_file() if config.pretrained and self.path is not None else None
         if not config.pretrained:
             raise ConfigError(f"--weights {config.weights} and --no-pretrained contradict each other: drop one")
-        return load_model(config.weights, pretrained=True, layout="turbo", num_classes=None, offline=self._offline).file
+        layout = self.layout if is_model_name(config.weights) else "turbo"  # a file knows its own
+        start = load_model(config.weights, pretrained=True, layout=layout, num_classes=None, offline=self._offline)
+        if start.path is None:
+            raise ConfigError(f"--weights {config.weights}: has no weights; name a model file or a published model")
+        return start.file
 
     def _as_file(self) -> ModelFile:
         return ModelFile(self.config, dict(self.model.state_dict()), self.names, self.metadata)
@@ -342,7 +348,7 @@ def compare_models(
     if len(set(kinds)) > 1:
         pairs = zip(models, kinds, strict=True)
         listed = (f"{name} ({task}{', single_cls' * single})" for name, (task, single) in pairs)
-        raise ConfigError(f"models of different tasks cannot be compared: {', '.join(listed)}")
+        raise ConfigError(f"models of different tasks or classes cannot be compared: {', '.join(listed)}")
     task, single_cls = kinds[0]
     index = load_index(
         config.data,
@@ -374,6 +380,7 @@ def check_data(data: str | Path, **options: Any) -> Iterator[DataReport]:
     """What is found in every split of a data set, read as training would; a split of no use is a finding, too."""
     config = resolve(CheckConfig, options).config
     described = read_data_config(data)
+    check_format(config.task, described.format, described.path)
     for split in described.splits:
         try:
             index = load_index(described, split, task=config.task, on_bad_label="skip", max_pixels=config.max_pixels)

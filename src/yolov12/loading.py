@@ -182,7 +182,7 @@ def val_config(options: Mapping[str, object], metadata: Mapping[str, Any], task:
 
     Raises ConfigError for wrong options, and where neither they nor the header name a data set.
     """
-    own = {name: value for name, value in saved_options(metadata).items() if name in ("data", "single_cls")}
+    own: dict[str, object] = {"data": saved_options(metadata).get("data", ""), "single_cls": is_single_class(metadata)}
     given = {name: value for name, value in options.items() if name != "data" or value != ""}
     config = resolve(ValConfig, given, base=own).config
     if not config.data:

@@ -28,9 +28,9 @@ def save_result(result: Result, folder: Path, *, image: bool, labels: bool) -> l
 
 
 def free_path(folder: Path, stem: str, suffix: str) -> Path:
-    """<stem><suffix>, or the first of <stem>_2<suffix>, <stem>_3<suffix>, ... that is not there yet.
+    """<stem><suffix>, or one of <stem>_2<suffix>, <stem>_3<suffix>, ... that is not there yet.
 
-    Numbers are taken in order, so a few looks find the first free one, however many there are.
+    A few looks find it, however many there are: it is the first free one where numbers were taken in order.
     """
     if not (first := folder / f"{stem}{suffix}").exists():
         return first

@@ -82,6 +82,10 @@ def test_classes_that_train_does_not_have(pets: Path) -> None:
     assert skipped.report.findings == [f"{pets / 'val' / name}: {finding}" for name in ("bee", "emu")]
     assert skipped.report.skipped == 2
     assert skipped.names == ("Ant", "cat", "dog")
+    for name in ("Ant", "cat", "dog"):
+        shutil.rmtree(pets / "val" / name, ignore_errors=True)
+    with pytest.raises(DataError, match=r"val/emu: this class is not among the folders of train"):
+        load_index(pets, "val", task="classify", on_bad_label="skip")
 
 
 def test_strays_are_reported_and_left_out(pets: Path) -> None:

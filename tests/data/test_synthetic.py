@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from yolov12.config.synthetic import SYNTHETIC_TASKS
+from yolov12.config.tasks import TASKS
 from yolov12.data import synthetic
 from yolov12.data.dataset import load_index
 from yolov12.data.index import ImageIndex, shared_images
@@ -104,7 +104,7 @@ def test_coco_cannot_hold_every_task(task: str, tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.parametrize("task", SYNTHETIC_TASKS)
+@pytest.mark.parametrize("task", TASKS)
 def test_the_same_options_write_the_same_bytes(task: str, tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_synthetic(tmp_path / name, task=task, train=3, val=2, size=64, workers=0)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from yolov12.config.synthetic import SYNTHETIC_TASKS
+from yolov12.config.tasks import TASKS
 from yolov12.data import synthetic_scene as scene_module
 from yolov12.data.synthetic_labels import yolo_text
 from yolov12.data.synthetic_layout import DISTRACTOR, RECIPES, Thing, lay_out
@@ -31,35 +32,49 @@ def objects(task: str) -> list[SceneObject]:
     return [item for scene in scenes(task) for item in scene.objects]
 
 
-@pytest.mark.parametrize("task", SYNTHETIC_TASKS)
+@pytest.mark.parametrize("task", TASKS)
 def test_a_scene_is_a_function_of_its_number(task: str) -> None:
     again, other = make_scene(task, "val", 3), make_scene(task, "val", 4)
     assert again.jpeg() == scenes(task)[3].jpeg() != other.jpeg()
     assert yolo_text(again, task) == yolo_text(scenes(task)[3], task)
 
 
-# Classes, boxes and mean colour (BGR) of scene 0 of `val`: what version 1 will always be.
+class Pinned(NamedTuple):
+    """What a scene of version 1 will always be: classes and boxes, JPEG quality, spread of all values, mean difference
+    of a pixel from the one above it, mean of each quarter."""
+
+    objects: list[tuple[int, int, int, int, int]]
+    quality: int
+    spread: float
+    step: float
+    quarters: list[list[float]]
+
+
 VERSION_1 = {
-    "detect": (
+    "detect": Pinned(
         [(2, 162, 140, 234, 219), (2, 52, 149, 124, 224), (0, 112, 170, 199, 256), (0, 126, 0, 201, 85)],
-        [174.3, 145.6, 137.0],
+        83, 68.1, 7.78, [[145.5, 186.1], [137.8, 139.7]],
     ),
-    "pose": ([(0, 50, 0, 210, 127)], [197.8, 196.5, 210.5]),
-    "obb": (
+    "pose": Pinned([(0, 50, 0, 210, 127)], 68, 51.9, 8.08, [[186.1, 207.9], [189.6, 222.7]]),
+    "obb": Pinned(
         [(2, 138, 120, 234, 176), (3, 64, 155, 182, 209), (1, 41, 27, 154, 147), (1, 186, 69, 254, 181)],
-        [77.6, 78.5, 69.9],
+        82, 48.3, 8.18, [[59.9, 87.7], [72.3, 81.4]],
     ),
-    "classify": ([(2, 64, 61, 238, 256)], [91.5, 110.7, 88.8]),
-}
+    "classify": Pinned([(2, 64, 61, 238, 256)], 49, 49.2, 8.49, [[93.9, 100.3], [92.8, 101.0]]),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("task", VERSION_1)
 def test_scenes_of_a_version_never_change(task: str) -> None:
-    scene, (found, colour) = scenes(task)[0], VERSION_1[task]
-    assert SYNTHETIC_VERSION == 1
-    assert [item.label for item in scene.objects] == [row[0] for row in found]
-    np.testing.assert_allclose([item.box for item in scene.objects], [row[1:] for row in found], atol=1)
-    np.testing.assert_allclose(scene.image.mean(axis=(0, 1)), colour, atol=0.3)
+    scene, pinned = scenes(task)[0], VERSION_1[task]
+    pixels = scene.image.astype(float)
+    assert (SYNTHETIC_VERSION, scene.quality) == (1, pinned.quality)
+    assert [item.label for item in scene.objects] == [row[0] for row in pinned.objects]
+    np.testing.assert_allclose([item.box for item in scene.objects], [row[1:] for row in pinned.objects], atol=1)
+    assert pixels.std() == pytest.approx(pinned.spread, abs=0.1)
+    assert np.abs(np.diff(pixels, axis=0)).mean() == pytest.approx(pinned.step, abs=0.05)
+    quarters = pixels.reshape(2, 128, 2, 128, 3).mean(axis=(1, 3, 4))
+    np.testing.assert_allclose(quarters, pinned.quarters, atol=0.2)
 
 
 def test_splits_and_seeds_have_scenes_of_their_own() -> None:
@@ -71,7 +86,7 @@ def test_segment_sees_the_scenes_of_detect() -> None:
     assert make_scene("segment", "val", 2).jpeg() == scenes("detect")[2].jpeg()
 
 
-@pytest.mark.parametrize("task", SYNTHETIC_TASKS)
+@pytest.mark.parametrize("task", TASKS)
 def test_pictures_and_classes(task: str) -> None:
     names = RECIPES[task].names
     assert list(names) == sorted(names)  # class folders are numbered in this order

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from yolov12 import EMBEDDED_MODELS, YOLO
+from yolov12.api import sample_images
 from yolov12.cli import main
 from yolov12.grammar import build_parser, join_verb
+from yolov12.loading import trained_size
 
 ROOT = Path(__file__).resolve().parents[2]
 READMES = ("README.md", "README.ko.md")
@@ -23,7 +26,7 @@ def blocks(readme: str, language: str) -> list[str]:
 
 def commands(readme: str) -> list[list[str]]:
     """The words after `yolov12` of every command, up to a redirection or a comment."""
-    lines = "\n".join(blocks(readme, "bash")).splitlines()
+    lines = "\n".join(blocks(readme, "bash")).replace("\\\n", " ").splitlines()
     parts = [part.strip() for line in lines for part in line.split("&&")]
     ours = [part.split(">")[0] for part in parts if part.removeprefix(".venv/bin/").startswith("yolov12 ")]
     assert ours
@@ -65,6 +68,22 @@ def test_the_first_commands_output(
 
     (shown,) = re.findall(r"```\n(imgsz .*?)```", (ROOT / readme).read_text(encoding="utf8"), re.DOTALL)
     assert general(shown) == general(printed.out + printed.err)
+
+
+@pytest.mark.parametrize("name", EMBEDDED_MODELS)
+def test_every_embedded_model_finds_something_in_its_samples(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown = [] if name == "yolov12n-bccd" else ["--model", name]
+    assert ["predict", *shown] in commands("README.md")
+    assert main(["predict", "--model", name]) == 0
+    model = YOLO(name)
+    results = model(sample_images(model.task), imgsz=trained_size(model.metadata), verbose=False)
+    assert all(result.probs is not None or len(result) for result in results)
+    (folder,) = (tmp_path / "runs" / model.task).iterdir()
+    assert len(list(folder.glob("*.jpg"))) == len(results) >= 3
+    assert (ROOT / f"docs/models/{name}.md").exists()
 
 
 def test_the_program_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

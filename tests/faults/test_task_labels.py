@@ -24,7 +24,7 @@ POSE = "class, 4 values of a box and 6 of keypoints (kpt_shape [2, 3])"
 CONFIDENCE = "(a prediction file with confidence?)"
 COMMAS = "(commas? values are separated by spaces)"
 BOX = b"0 0.5 0.5 0.4 0.4"
-HAS_KEYPOINTS = "(a box and keypoints, as kpt_shape says? that is --task pose)"
+HAS_KEYPOINTS = "(a box and keypoints, as kpt_shape says? those are for a pose model)"
 NOT_A_FLAG = "is not a flag: 0 not labelled, 1 hidden, 2 visible"
 # Task, label file, finding after the file's name
 ROWS: list[tuple[str, bytes, str]] = [

@@ -120,8 +120,9 @@ def storable(options: Mapping[str, object]) -> dict[str, object]:
     stored = dict(options)
     if "imgsz" in options:
         stored["imgsz"] = report_rounding(config.imgsz)
-    if os.path.exists(config.data):
-        stored["data"] = str(Path(config.data).absolute())
+    for name, path in (("data", config.data), ("weights", config.weights)):
+        if path and os.path.exists(path):
+            stored[name] = str(Path(path).absolute())
     return stored
 
 

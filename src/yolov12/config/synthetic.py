@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from yolov12.config.run import option
+from yolov12.config.tasks import TASKS
 
-SYNTHETIC_TASKS = ("detect", "segment", "pose", "obb", "classify")
 SYNTHETIC_FORMATS = ("yolo", "coco")
 
 
@@ -14,7 +14,7 @@ SYNTHETIC_FORMATS = ("yolo", "coco")
 class SyntheticConfig:
     """How many scenes of which kind. Scene i of a split depends on `task`, `size`, `seed`, the split and i alone."""
 
-    task: str = option("detect", "what the labels are for", choices=SYNTHETIC_TASKS)
+    task: str = option("detect", "what the labels are for", choices=tuple(TASKS))
     train: int = option(2000, "scenes to train on", low=1, high=1_000_000)
     val: int = option(200, "scenes to validate on; 0: no such split", low=0, high=1_000_000)
     test: int = option(0, "scenes kept for a last test; 0: no such split", low=0, high=1_000_000)

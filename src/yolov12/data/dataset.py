@@ -88,10 +88,10 @@ def load_index(
     """
     if on_bad_label not in ("error", "skip"):
         raise ConfigError(f"on_bad_label: {on_bad_label!r} is not one of error, skip")
-    if not TASKS[task].boxes and single_cls:
-        raise ConfigError("single_cls: a classifier of one class has nothing to tell apart; leave it out")
     config = data if isinstance(data, DataConfig) else read_data_config(data)
     check_format(task, config.format, config.path)
+    if not TASKS[task].boxes and single_cls:
+        raise ConfigError("single_cls: a classifier of one class has nothing to tell apart; leave it out")
     report = DataReport(split)
     labels: LabelFormat = _FORMATS[config.format](config, split, task, report)
     _note_equal_splits(config, split, report)

@@ -48,6 +48,8 @@ class FolderLabels:
                 found.update(dict.fromkeys(images, numbers[folder.name]))
                 strays += others
             beside += _files_beside(source)
+        if not found and report.total:
+            raise report.error(config.path)
         if not found:
             listed = ", ".join(printable(source) for source in sources)
             raise DataError(f"{listed}: {split}: no images in its class folders")

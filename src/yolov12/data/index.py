@@ -119,7 +119,8 @@ class DataReport:
     def error(self, where: Path) -> DataError:
         """The error that lists the findings (the first 50) and ends with the flag that skips them."""
         listed = "\n  ".join(self.findings[:MAX_PRINTED])
-        more = f"\n  ... and {self.total - MAX_PRINTED} more" if self.total > MAX_PRINTED else ""
+        unlisted = max(len(self.findings) - MAX_PRINTED, 0)
+        more = f"\n  ... and {unlisted}{' or' if len(self.findings) == MAX_KEPT else ''} more" if unlisted else ""
         what = "1 label row or image cannot" if self.total == 1 else f"{self.total} label rows or images cannot"
         way_out = f"Correct them, or leave them out with {SKIP_FLAG}"
         return DataError(f"{printable(where)}: {self.split}: {what} be used:\n  {listed}{more}\n{way_out}")

@@ -142,8 +142,9 @@ def _deeper(place: str | Path) -> str:
     if not isinstance(place, Path):
         return ""
     below = itertools.islice(place.rglob("*"), MAX_LOOKED_AT)
-    suffix = next((path.suffix for path in below if path.suffix.lower() in LISTED), "")
-    return f"; for those of its subfolders name '{printable(place)}/**/*{suffix}'" if suffix else ""
+    suffixes = sorted({path.suffix for path in below if path.suffix.lower() in LISTED})
+    patterns = " ".join(f"'{printable(place)}/**/*{suffix}'" for suffix in suffixes)
+    return f"; for those of its subfolders name {patterns}" if patterns else ""
 
 
 def _open_paths(place: str | Path, paths: Sequence[Path], options: SourceOptions) -> Source:

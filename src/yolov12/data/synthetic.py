@@ -1,4 +1,4 @@
-"""Synthetic data sets for every task, offline: textured shapes on textured ground, with exact labels.
+"""Synthetic data sets for every task, offline: shapes in bold coats on calm grounds, with exact labels.
 
     from yolov12.data.synthetic import write_synthetic
     yaml = write_synthetic("shapes", task="segment", train=2000, val=200)

@@ -19,7 +19,6 @@ from yolov12.data.synthetic_shapes import (
     figure,
     place,
 )
-from yolov12.data.synthetic_textures import COATS
 
 Random = np.random.Generator
 
@@ -47,13 +46,9 @@ class Recipe:
     distractors: tuple[int, int] = (1, 5)
     distractor_side: tuple[float, float] = (0.08, 0.35)
     contrast: tuple[float, float] = (28, 70)
-    """Least distance of a thing's mean colour from that of its surroundings, of 255 a channel; drawn for each thing."""
+    """Least distance of a distractor's mean colour from that of its surroundings, of 255 a channel; drawn for each."""
     patches: int = 3
     """Most patches of other materials on a distractor."""
-
-    def coat(self, label: int) -> str:
-        """The pattern of objects of class `label`."""
-        return list(COATS)[label % len(COATS)]
 
 
 COMPACT = Recipe(("cross", "disc", "rectangle", "star", "triangle"), (1, 4), (0.25, 0.55), 0.75)

@@ -117,7 +117,7 @@ def _draw(random: Random, picture: Picture, thing: Thing, recipe: Recipe) -> Non
         ground *= 1 - _shadow(random, thing)[:, :, None]
     height, width = thing.cover.shape
     if thing.label != DISTRACTOR:
-        surface = paint_coat(random, recipe.coat(thing.label), height, width, unit)
+        surface = paint_coat(random, thing.label, height, width, unit)
     else:
         surroundings, contrast = ground.mean(axis=(0, 1)), random.uniform(*recipe.contrast)
         surface = paint(

@@ -122,9 +122,8 @@ def _rayed(random: Random, height: int, width: int, period: float) -> Plane:
     return _bold(2 * np.sin(np.arctan2(along, across) * random.integers(5, 9)))
 
 
-COATS: dict[str, Callable[[Random, int, int, float], Plane]] = {
-    "striped": _striped, "checked": _checked, "spotted": _spotted, "ringed": _ringed, "rayed": _rayed,
-}  # fmt: skip
+COATS: tuple[Callable[[Random, int, int, float], Plane], ...] = (_striped, _checked, _spotted, _ringed, _rayed)
+"""What objects wear, by class; more classes than coats begin again."""
 
 
 class Material(NamedTuple):
@@ -168,9 +167,9 @@ def paint(random: Random, material: Material, height: int, width: int, unit: flo
     return np.asarray(cv2.transform(cv2.merge([plane, grain]), matrix), np.float32)
 
 
-def paint_coat(random: Random, coat: str, height: int, width: int, side: float) -> Picture:
-    """The surface of an object whose longer side is `side` pixels: a bold pattern, dark on light or the reverse."""
-    plane = COATS[coat](random, height, width, side * random.uniform(*PERIODS))
+def paint_coat(random: Random, label: int, height: int, width: int, side: float) -> Picture:
+    """The bold surface, dark on light or the reverse, of an object of class `label`; its longer side is `side` pixels."""
+    plane = COATS[label % len(COATS)](random, height, width, side * random.uniform(*PERIODS))
     tint = random.normal(0, 25, (2, 3))
     tint -= tint.mean(axis=1, keepdims=True)
     shades = np.array([[random.uniform(*DARK)], [random.uniform(*LIGHT)]])

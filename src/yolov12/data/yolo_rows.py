@@ -165,7 +165,7 @@ def _columns_hint(fields: list[bytes], rule: RowRule) -> str:
     """What such a row may have been meant for."""
     count = len(fields)
     if rule.has_keypoints(count):
-        return " (a box and keypoints, as kpt_shape says? that is --task pose)"
+        return " (a box and keypoints, as kpt_shape says? those are for a pose model)"
     if TASKS[rule.task].rotated and count == 10 and not _NUMBER.fullmatch(fields[8]):
         return " (DOTA text? say so in the data YAML: format: dota)"
     if TASKS[rule.task].rotated and count == 6:
