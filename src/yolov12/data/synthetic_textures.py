@@ -168,7 +168,7 @@ def paint(random: Random, material: Material, height: int, width: int, unit: flo
 
 
 def paint_coat(random: Random, label: int, height: int, width: int, side: float) -> Picture:
-    """The bold surface, dark on light or the reverse, of an object of class `label`; its longer side is `side` pixels."""
+    """The bold surface, dark on light or the reverse, of an object of class `label` whose longer side is `side`."""
     plane = COATS[label % len(COATS)](random, height, width, side * random.uniform(*PERIODS))
     tint = random.normal(0, 25, (2, 3))
     tint -= tint.mean(axis=1, keepdims=True)
