@@ -14,16 +14,17 @@ import torch
 from torch import Tensor, nn
 
 from yolov12.checkpoint import ModelFile
-from yolov12.config.model import (
+from yolov12.config.backbones import Yolov12BackboneConfig
+from yolov12.config.heads import (
     ClassifyHeadConfig,
     DetectHeadConfig,
     HeadConfig,
-    ModelConfig,
     ObbHeadConfig,
     PoseHeadConfig,
     SegmentHeadConfig,
 )
-from yolov12.config.parts import PAFPNConfig, Yolov12BackboneConfig
+from yolov12.config.model import ModelConfig
+from yolov12.config.necks import PAFPNConfig
 from yolov12.config.variants import Variant
 from yolov12.models.checkpoint_map import ours_to_official
 from yolov12.models.detector import build_model

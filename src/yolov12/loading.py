@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from yolov12.checkpoint import ModelFile, fit_state, read_model_file
-from yolov12.config.model import ModelConfig, PoseHeadConfig
+from yolov12.config.heads import PoseHeadConfig
+from yolov12.config.model import ModelConfig
 from yolov12.config.parse import STRIDE, report_rounding, resolve
 from yolov12.config.run import ImageSize, TrainConfig, ValConfig
 from yolov12.config.tasks import TASKS

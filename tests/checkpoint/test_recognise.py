@@ -10,9 +10,9 @@ import torch
 
 from model_factory import tiny_config
 from yolov12.checkpoint.recognise import recognise
-from yolov12.config.head_widths import detect_head_config
-from yolov12.config.model import LAYOUTS, ModelConfig, PoseHeadConfig
-from yolov12.config.parts import Yolov12BackboneConfig
+from yolov12.config.backbones import Yolov12BackboneConfig
+from yolov12.config.heads import DetectHeadConfig, PoseHeadConfig
+from yolov12.config.model import LAYOUTS, ModelConfig
 from yolov12.config.tasks import TASK_SUFFIXES
 from yolov12.config.variants import FAMILIES, SCALES, model_config
 from yolov12.errors import CheckpointError
@@ -98,7 +98,7 @@ def backbone(config: ModelConfig, **changes: Any) -> ModelConfig:
                 backbone(
                     model_config("yolov12n", "turbo", 64), channels=(64, 32, 64, 64, 128, 128, 128, 256, 256)
                 ),
-                heads={"detect": detect_head_config(64, 64)},
+                heads={"detect": DetectHeadConfig.fitted(64, 64)},
             ),
             id="a fork's unscaled stem at 64 classes",
         ),

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from yolov12.config.head_widths import head_config
-from yolov12.config.model import LAYOUTS, ModelConfig, PoseHeadConfig
+from yolov12.config.heads import PoseHeadConfig
+from yolov12.config.model import LAYOUTS, ModelConfig
 from yolov12.config.tasks import TASK_SUFFIXES
 from yolov12.config.variants import FAMILIES, SCALES, model_config
 from yolov12.errors import ConfigError
@@ -116,8 +116,7 @@ def test_fields_that_a_base_gives_a_default_may_be_left_out() -> None:
 
 def test_a_head_is_named_after_its_own_task() -> None:
     config = model_config("yolov12n")
-    other = head_config("pose", 1, 64, keypoints=(17, 3), class_branch="depthwise")
-    assert isinstance(other, PoseHeadConfig)
+    other = PoseHeadConfig.fitted(1, 64, keypoints=(17, 3), class_branch="depthwise")
     with pytest.raises(ConfigError, match="the head 'detect' is of kind 'pose'"):
         dataclasses.replace(config, heads={"detect": other})
     assert list(dataclasses.replace(config, heads={**config.heads, "people": other}).heads) == ["detect", "people"]

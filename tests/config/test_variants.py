@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from yolov12.config.model import DetectHeadConfig, ObbHeadConfig, PoseHeadConfig, SegmentHeadConfig
-from yolov12.config.parts import Yolov12BackboneConfig
+from yolov12.config.backbones import Yolov12BackboneConfig
+from yolov12.config.heads import DetectHeadConfig, ObbHeadConfig, PoseHeadConfig, SegmentHeadConfig
 from yolov12.config.tasks import TASK_SUFFIXES
 from yolov12.config.variants import (
     FAMILIES,

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from model_factory import tiny_head
-from yolov12.config.model import HEAD_CONFIGS, LAYOUTS, DetectHeadConfig, ModelConfig
-from yolov12.config.parts import BACKBONE_CONFIGS, NECK_CONFIGS, PAFPNConfig
+from yolov12.config.backbones import BACKBONE_CONFIGS
+from yolov12.config.heads import HEAD_CONFIGS, DetectHeadConfig
+from yolov12.config.model import LAYOUTS, ModelConfig
+from yolov12.config.necks import NECK_CONFIGS, PAFPNConfig
 from yolov12.config.tasks import TASK_SUFFIXES
 from yolov12.config.variants import model_config
 from yolov12.models.detector import Detector, build_model

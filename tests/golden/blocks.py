@@ -15,14 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from golden.models import filled_model, filled_tensor, image
-from yolov12.config.model import (
-    ClassifyHeadConfig,
-    DetectHeadConfig,
-    ObbHeadConfig,
-    PoseHeadConfig,
-    SegmentHeadConfig,
-)
-from yolov12.config.parts import PAFPNConfig
+from yolov12.config.heads import ClassifyHeadConfig, DetectHeadConfig, ObbHeadConfig, PoseHeadConfig, SegmentHeadConfig
+from yolov12.config.necks import PAFPNConfig
 from yolov12.config.variants import model_config
 from yolov12.models.attention import RELAN, AreaAttention, AttentionBlock, AttentionOptions
 from yolov12.models.backbones.yolov12 import Yolov12Backbone

@@ -19,7 +19,7 @@ from loss_factory import (
     random_outputs,
     total,
 )
-from yolov12.config.model import PoseHeadConfig
+from yolov12.config.heads import PoseHeadConfig
 from yolov12.data.sample import Targets
 from yolov12.errors import ConfigError
 from yolov12.losses.detect import DetectionLoss, Gains

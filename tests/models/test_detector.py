@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from yolov12.config.model import LAYOUTS, ClassifyHeadConfig
+from yolov12.config.heads import ClassifyHeadConfig
+from yolov12.config.model import LAYOUTS
 from yolov12.config.variants import SCALES, model_config
 from yolov12.errors import ConfigError
 from yolov12.models.attention import AttentionBlock

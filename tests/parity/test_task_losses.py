@@ -24,7 +24,7 @@ from golden_losses import (
     dense,
     dense_metric,
 )
-from yolov12.config.model import PoseHeadConfig
+from yolov12.config.heads import PoseHeadConfig
 from yolov12.data.sample import Targets
 from yolov12.losses.assigner import ROTATED, TaskAlignedAssigner
 from yolov12.losses.detect import DEFAULT_GAINS, LossTerms, flatten_outputs

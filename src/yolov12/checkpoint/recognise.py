@@ -13,23 +13,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from yolov12.config.model import (
-    STANDARD,
+from yolov12.config.backbones import Yolo11BackboneConfig, Yolov8BackboneConfig, Yolov12BackboneConfig
+from yolov12.config.heads import (
     ClassifyHeadConfig,
     DetectHeadConfig,
     HeadConfig,
-    ModelConfig,
     ObbHeadConfig,
     PoseHeadConfig,
     SegmentHeadConfig,
 )
-from yolov12.config.parts import (
-    BackboneConfig,
-    PAFPNConfig,
-    Yolo11BackboneConfig,
-    Yolov8BackboneConfig,
-    Yolov12BackboneConfig,
-)
+from yolov12.config.model import STANDARD, ModelConfig
+from yolov12.config.necks import PAFPNConfig
+from yolov12.config.parts import BackboneConfig, PartConfig
 from yolov12.config.tasks import TASKS
 from yolov12.config.variants import AREAS, FAMILIES, LAYOUT_TABLE, Variant, model_config
 from yolov12.errors import CheckpointError, ConfigError
@@ -215,8 +210,8 @@ def _nearest_variant(family: str, task: str, backbone: BackboneConfig, neck: PAF
     return max((Variant(family, scale, task).name for scale in FAMILIES[family].scales), key=agreement)
 
 
-def _all_widths(backbone: BackboneConfig, neck: PAFPNConfig | None) -> tuple[int, ...]:
-    return backbone.channels + (neck.channels if neck is not None else ())
+def _all_widths(*parts: PartConfig | None) -> tuple[int, ...]:
+    return tuple(width for part in parts if part is not None for width in vars(part)["channels"])
 
 
 STRUCTURE = ("use_c3k", "repeats", "attention_repeats", "residual_scale")

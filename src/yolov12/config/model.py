@@ -1,32 +1,23 @@
-"""What a network is made of: frozen configs of its heads, and of the whole of backbone, neck and heads.
-
-Those of backbones and necks are in `parts`. Widths are explicit, as there. No torch in here.
-"""
+"""What a network is made of: the frozen config of the whole of backbone, neck and heads. No torch in here."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
 
+from yolov12.config.backbones import BACKBONE_CONFIGS
 from yolov12.config.fields import from_fields, require_choice, require_mapping
-from yolov12.config.parts import (
-    BACKBONE_CONFIGS,
-    MAX_WIDTH,
-    NECK_CONFIGS,
-    BackboneConfig,
-    NeckConfig,
-    PartConfig,
-)
+from yolov12.config.heads import HEAD_CONFIGS, HeadConfig
+from yolov12.config.necks import NECK_CONFIGS
+from yolov12.config.parts import BackboneConfig, NeckConfig, PartConfig
 from yolov12.config.tasks import TASKS
 from yolov12.errors import ConfigError, did_you_mean
 
 LAYOUTS = ("turbo", "v1.0")
 STANDARD = "standard"
 """The only layout of the families that were published in one."""
-
-CLASS_BRANCHES = ("depthwise", "plain")
 
 
 class NormConfig(NamedTuple):
@@ -38,92 +29,6 @@ class NormConfig(NamedTuple):
 
 LOCATING_NORM, CLASSIFYING_NORM = NormConfig(1e-3, 0.03), NormConfig(1e-5, 0.1)
 """As the published models have them: those that find objects, and those that classify whole pictures."""
-
-
-@dataclass(frozen=True)
-class DetectHeadConfig(PartConfig):
-    """Anchor-free detection head: hidden widths of its two branches, bins of a box side's distribution.
-
-    `class_branch` is 'depthwise' (depthwise and 1x1 convolutions) or 'plain' (3x3 convolutions, YOLOv8).
-    """
-
-    kind: ClassVar[str] = "detect"
-
-    num_classes: int
-    box_channels: int
-    class_channels: int
-    bins: int = 16
-    class_branch: str = "depthwise"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_choice("head.class_branch", self.class_branch, CLASS_BRANCHES)
-
-
-@dataclass(frozen=True)
-class SegmentHeadConfig(DetectHeadConfig):
-    """A detection head with instance masks.
-
-    mask_channels       hidden width of the branches of mask coefficients
-    prototype_channels  hidden width of the prototypes
-    masks               prototypes, and coefficients of a detection
-    """
-
-    kind: ClassVar[str] = "segment"
-
-    mask_channels: int = field(kw_only=True)
-    prototype_channels: int = field(kw_only=True)
-    masks: int = field(kw_only=True, default=32)
-
-
-@dataclass(frozen=True)
-class PoseHeadConfig(DetectHeadConfig):
-    """A detection head with keypoints.
-
-    keypoints          K keypoints of D values each: x, y, and where D = 3 visibility
-    keypoint_channels  hidden width of the keypoint branches
-    """
-
-    kind: ClassVar[str] = "pose"
-
-    keypoints: tuple[int, int] = field(kw_only=True)
-    keypoint_channels: int = field(kw_only=True)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        count, values = self.keypoints
-        if values not in (2, 3) or count * values > MAX_WIDTH:
-            raise ConfigError(
-                f"pose.keypoints {self.keypoints}: need K keypoints of 2 values (x, y) or 3 (and visibility), "
-                f"{MAX_WIDTH} in all at most"
-            )
-
-
-@dataclass(frozen=True)
-class ObbHeadConfig(DetectHeadConfig):
-    """A detection head whose boxes are rotated; `angle_channels` is the hidden width of the angle branches."""
-
-    kind: ClassVar[str] = "obb"
-
-    angle_channels: int = field(kw_only=True)
-
-
-@dataclass(frozen=True)
-class ClassifyHeadConfig(PartConfig):
-    """A head for whole pictures; `hidden` is the width that is averaged over the map."""
-
-    kind: ClassVar[str] = "classify"
-
-    num_classes: int
-    hidden: int = 1280
-
-
-HeadConfig = DetectHeadConfig | ClassifyHeadConfig
-
-HEAD_CONFIGS: dict[str, type[HeadConfig]] = {
-    config.kind: config
-    for config in (DetectHeadConfig, SegmentHeadConfig, PoseHeadConfig, ObbHeadConfig, ClassifyHeadConfig)
-}
 
 
 @dataclass(frozen=True)
@@ -147,12 +52,12 @@ class ModelConfig:
         require_choice("task", self.task, tuple(TASKS))
         if self.task not in self.heads:
             raise ConfigError(f"no head is named after {self.task!r}. Heads: {', '.join(self.heads) or 'none'}")
-        if self.heads[self.task].kind != self.task:
+        if self.heads[self.task].task != self.task:
             raise ConfigError(f"the head {self.task!r} is of kind {self.heads[self.task].kind!r}")
         if not TASKS[self.task].boxes and self.neck is not None:
             raise ConfigError("neck: a classify model has none")
         for name, head in self.heads.items():
-            if self.neck is None and head.kind != "classify":
+            if self.neck is None and TASKS[head.task].boxes:
                 raise ConfigError(f"neck: missing, but the head {name!r} needs one")
 
     @property

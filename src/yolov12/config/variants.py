@@ -13,17 +13,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from yolov12.config.backbones import Yolo11BackboneConfig, Yolov8BackboneConfig, Yolov12BackboneConfig
 from yolov12.config.fields import require_choice
-from yolov12.config.head_widths import class_width, head_config, keypoint_width
-from yolov12.config.model import LAYOUTS, STANDARD, DetectHeadConfig, HeadConfig, ModelConfig, PoseHeadConfig
-from yolov12.config.parts import (
-    WIDTH_MULTIPLE,
-    BackboneConfig,
-    PAFPNConfig,
-    Yolo11BackboneConfig,
-    Yolov8BackboneConfig,
-    Yolov12BackboneConfig,
-)
+from yolov12.config.heads import DEFAULT_KEYPOINTS, HEAD_CONFIGS, HeadConfig, PoseHeadConfig
+from yolov12.config.model import LAYOUTS, STANDARD, ModelConfig
+from yolov12.config.necks import PAFPNConfig
+from yolov12.config.parts import WIDTH_MULTIPLE, BackboneConfig
 from yolov12.config.tasks import TASK_SUFFIXES, TASKS
 from yolov12.errors import ConfigError, did_you_mean
 
@@ -73,8 +68,6 @@ LAYOUT_TABLE: dict[str, LayoutRow] = {
 
 DEFAULT_CLASSES = {"detect": 80, "segment": 80, "classify": 1000, "pose": 1, "obb": 15}
 """Classes of the data sets that the published models were trained on: COCO, ImageNet, COCO's people, DOTA."""
-DEFAULT_KEYPOINTS = (17, 3)
-"""COCO's keypoints of a person: x, y and visibility of each."""
 
 # Channels before scaling. Backbone: stem, down_p2, stage_p2, down_p3, stage_p3, down_p4, stage_p4, down_p5, stage_p5.
 BACKBONE_CHANNELS = (64, 128, 256, 256, 512, 512, 512, 1024, 1024)
@@ -178,7 +171,8 @@ def model_config(
     layout = layout if layout in family.layouts else family.layouts[0]
     backbone, neck = family.trunk(parsed, layout)
     classes = DEFAULT_CLASSES[task] if num_classes is None else num_classes
-    head = head_config(task, classes, neck.channels[1], keypoints=keypoints, class_branch=family.class_branch)
+    branch = family.class_branch
+    head = HEAD_CONFIGS[task].fitted(classes, neck.finest_channels, keypoints=keypoints, class_branch=branch)
     return ModelConfig(parsed.name, layout, task, backbone, neck if TASKS[task].boxes else None, {task: head})
 
 
@@ -240,10 +234,8 @@ def with_num_classes(config: ModelConfig, num_classes: int) -> ModelConfig:
     head = config.heads[config.task]
     if head.num_classes == num_classes:
         return config
-    if isinstance(head, DetectHeadConfig) and config.neck is not None:
-        before, after = (class_width(classes, config.neck.channels[1]) for classes in (head.num_classes, num_classes))
-        head = dataclasses.replace(head, class_channels=after if head.class_channels == before else head.class_channels)
-    return _with_head(config, dataclasses.replace(head, num_classes=num_classes))
+    finest = config.neck.finest_channels if config.neck is not None else 0
+    return _with_head(config, head.with_classes(num_classes, finest))
 
 
 def fit_to_data(config: ModelConfig, num_classes: int, keypoint_shape: tuple[int, int] | None = None) -> ModelConfig:
@@ -256,9 +248,7 @@ def fit_to_data(config: ModelConfig, num_classes: int, keypoint_shape: tuple[int
     if not isinstance(head, PoseHeadConfig) or config.neck is None or keypoint_shape in (None, head.keypoints):
         return config
     keypoints = (int(keypoint_shape[0]), int(keypoint_shape[1]))
-    before, after = (keypoint_width(shape, config.neck.channels[1]) for shape in (head.keypoints, keypoints))
-    width = after if head.keypoint_channels == before else head.keypoint_channels
-    return _with_head(config, dataclasses.replace(head, keypoints=keypoints, keypoint_channels=width))
+    return _with_head(config, head.with_keypoints(keypoints, config.neck.finest_channels))
 
 
 def _with_head(config: ModelConfig, head: HeadConfig) -> ModelConfig:

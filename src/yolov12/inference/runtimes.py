@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from yolov12.config.model import PoseHeadConfig
+from yolov12.config.heads import PoseHeadConfig
 from yolov12.detections import Decoded
 from yolov12.errors import ConfigError, SetupError
 from yolov12.inference import cpu_convolution

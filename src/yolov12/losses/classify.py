@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch.nn import functional
 
-from yolov12.config.model import HeadConfig
+from yolov12.config.heads import HeadConfig
 from yolov12.data.sample import Targets
 from yolov12.losses.detect import DEFAULT_GAINS, Gains, LossTerms
 from yolov12.models.heads.classify import ClassifyOutputs

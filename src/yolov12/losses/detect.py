@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from yolov12.config.model import HeadConfig
+from yolov12.config.heads import HeadConfig
 from yolov12.data.sample import Targets
 from yolov12.losses.assigner import Assignment, TaskAlignedAssigner
 from yolov12.models.heads.detect import DetectOutputs, cells, flatten_levels

@@ -14,7 +14,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from yolov12.config.model import HeadConfig
+from yolov12.config.heads import HeadConfig
 from yolov12.data.sample import Targets
 from yolov12.losses.assigner import ROTATED, TaskAlignedAssigner, rotated_input
 from yolov12.losses.detect import (

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from yolov12.config.model import HeadConfig, PoseHeadConfig
+from yolov12.config.heads import HeadConfig, PoseHeadConfig
 from yolov12.data.sample import Targets
 from yolov12.errors import ConfigError
 from yolov12.keypoints import keypoint_sigmas

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from yolov12.config.parts import HEAD_DIM
+from yolov12.config.backbones import HEAD_DIM
 from yolov12.models.blocks import C3k
 from yolov12.models.layers import ConvNormAct, DepthwiseConv
 

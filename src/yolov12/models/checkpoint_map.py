@@ -16,8 +16,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from yolov12.config.backbones import HEAD_DIM
 from yolov12.config.model import ModelConfig
-from yolov12.config.parts import HEAD_DIM
 from yolov12.config.tasks import TASKS
 from yolov12.errors import CheckpointError
 from yolov12.models.detector import Detector

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from yolov12.config.model import ClassifyHeadConfig, ModelConfig
+from yolov12.config.heads import ClassifyHeadConfig
+from yolov12.config.model import ModelConfig
 from yolov12.errors import ConfigError
 
 # These packages register their parts when they are imported.

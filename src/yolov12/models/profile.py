@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend
 
-from yolov12.config.parts import HEAD_DIM
+from yolov12.config.backbones import HEAD_DIM
 from yolov12.models.attention import AreaAttention
 from yolov12.models.detector import Detector
 from yolov12.models.psa import SelfAttention

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from yolov12.config.parts import PSA_HEAD_DIM
+from yolov12.config.backbones import PSA_HEAD_DIM
 from yolov12.models.layers import ConvNormAct, DepthwiseConv
 
 KEY_DIM, VALUE_DIM = 32, PSA_HEAD_DIM

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from yolov12.config.model import DetectHeadConfig
+from yolov12.config.heads import DetectHeadConfig
 from yolov12.models.heads.detect import DetectHead, DetectOutputs, decode
 from yolov12.models.registry import FeatureSpec
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from yolov12.config.parts import Yolo11BackboneConfig, Yolov8BackboneConfig
+from yolov12.config.backbones import Yolo11BackboneConfig, Yolov8BackboneConfig
 from yolov12.models.blocks import SPPF, C2f, C3k2
 from yolov12.models.layers import ConvNormAct
 from yolov12.models.psa import C2PSA

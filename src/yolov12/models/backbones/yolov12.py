@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from yolov12.config.parts import Yolov12BackboneConfig
+from yolov12.config.backbones import Yolov12BackboneConfig
 from yolov12.models.attention import RELAN, AttentionOptions
 from yolov12.models.blocks import C3k2
 from yolov12.models.layers import ConvNormAct

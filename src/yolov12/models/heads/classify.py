@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from yolov12.config.model import ClassifyHeadConfig
+from yolov12.config.heads import ClassifyHeadConfig
 from yolov12.models.layers import ConvNormAct
 from yolov12.models.registry import HEADS, Decoded, FeatureSpec, Head
 

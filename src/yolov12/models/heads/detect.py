@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from yolov12.config.model import DetectHeadConfig
+from yolov12.config.heads import DetectHeadConfig
 from yolov12.models.layers import ConvNormAct, DepthwiseConv
 from yolov12.models.registry import HEADS, Decoded, FeatureSpec, Head
 from yolov12.ops.boxes import anchor_points, distances_to_xyxy, expected_distances, xyxy_to_cxcywh

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from yolov12.config.model import ObbHeadConfig
+from yolov12.config.heads import ObbHeadConfig
 from yolov12.models.heads.detect import DetectHead, DetectOutputs, branch, cells, distances, flatten_levels
 from yolov12.models.registry import HEADS, Decoded, FeatureSpec, Head
 from yolov12.ops.rotated import distances_to_rotated, logits_to_angles

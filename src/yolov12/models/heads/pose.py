@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from yolov12.config.model import PoseHeadConfig
+from yolov12.config.heads import PoseHeadConfig
 from yolov12.models.heads.detect import DetectHead, DetectOutputs, branch, cells, decode, flatten_levels
 from yolov12.models.registry import HEADS, Decoded, FeatureSpec, Head
 

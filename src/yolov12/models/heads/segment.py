@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from yolov12.config.model import SegmentHeadConfig
+from yolov12.config.heads import SegmentHeadConfig
 from yolov12.models.heads.detect import DetectHead, DetectOutputs, branch, decode, flatten_levels
 from yolov12.models.layers import ConvNormAct
 from yolov12.models.registry import HEADS, Decoded, FeatureSpec, Head

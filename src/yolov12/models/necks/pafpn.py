@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from yolov12.config.parts import PAFPNConfig
+from yolov12.config.necks import PAFPNConfig
 from yolov12.models.attention import RELAN
 from yolov12.models.blocks import C2f, C3k2
 from yolov12.models.layers import ConvNormAct

@@ -1,0 +1,202 @@
+"""Frozen configs of heads, and their published widths: functions of classes, keypoints and the width of the finest map.
+
+No torch in here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+from yolov12.config.fields import require_choice
+from yolov12.config.parts import MAX_WIDTH, PartConfig
+from yolov12.errors import ConfigError
+
+CLASS_BRANCHES = ("depthwise", "plain")
+MASKS = 32
+DEFAULT_KEYPOINTS = (17, 3)
+"""COCO's keypoints of a person: x, y and visibility of each."""
+
+
+@dataclass(frozen=True)
+class HeadConfig(PartConfig):
+    """Base of the configs of heads; `task` is what a head is for."""
+
+    task: ClassVar[str] = ""
+
+    num_classes: int
+
+    @classmethod
+    def fitted(
+        cls,
+        num_classes: int,
+        finest: int,
+        *,
+        keypoints: tuple[int, int] = DEFAULT_KEYPOINTS,
+        class_branch: str = "depthwise",
+    ) -> Self:
+        """The head as published, on a finest map of `finest` channels; what it has no use for is ignored."""
+        raise NotImplementedError
+
+    def with_classes(self, num_classes: int, finest: int) -> Self:
+        """The same head for another number of classes; a width that is as published stays so."""
+        return dataclasses.replace(self, num_classes=num_classes)
+
+
+@dataclass(frozen=True)
+class DetectHeadConfig(HeadConfig):
+    """Anchor-free detection head: hidden widths of its two branches, bins of a box side's distribution.
+
+    `class_branch` is 'depthwise' (depthwise and 1x1 convolutions) or 'plain' (3x3 convolutions, YOLOv8).
+    """
+
+    kind: ClassVar[str] = "detect"
+    task: ClassVar[str] = "detect"
+
+    box_channels: int
+    class_channels: int
+    bins: int = 16
+    class_branch: str = "depthwise"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_choice("head.class_branch", self.class_branch, CLASS_BRANCHES)
+
+    @classmethod
+    def fitted(
+        cls,
+        num_classes: int,
+        finest: int,
+        *,
+        keypoints: tuple[int, int] = DEFAULT_KEYPOINTS,
+        class_branch: str = "depthwise",
+    ) -> Self:
+        """As published; `class_branch` says for which family."""
+        return cls(
+            num_classes=num_classes,
+            box_channels=max(16, finest // 4, 4 * cls.bins),
+            class_channels=class_width(num_classes, finest),
+            class_branch=class_branch,
+            **cls._further(finest, keypoints),
+        )
+
+    @classmethod
+    def _further(cls, finest: int, keypoints: tuple[int, int]) -> dict[str, Any]:
+        """Fields that this kind of head has beside those of detection."""
+        return {}
+
+    def with_classes(self, num_classes: int, finest: int) -> Self:
+        """The same head for another number of classes; a class branch of the published width stays one."""
+        before, after = class_width(self.num_classes, finest), class_width(num_classes, finest)
+        hidden = after if self.class_channels == before else self.class_channels
+        return dataclasses.replace(self, num_classes=num_classes, class_channels=hidden)
+
+
+@dataclass(frozen=True)
+class SegmentHeadConfig(DetectHeadConfig):
+    """A detection head with instance masks.
+
+    mask_channels       hidden width of the branches of mask coefficients
+    prototype_channels  hidden width of the prototypes
+    masks               prototypes, and coefficients of a detection
+    """
+
+    kind: ClassVar[str] = "segment"
+    task: ClassVar[str] = "segment"
+
+    mask_channels: int = field(kw_only=True)
+    prototype_channels: int = field(kw_only=True)
+    masks: int = field(kw_only=True, default=MASKS)
+
+    @classmethod
+    def _further(cls, finest: int, keypoints: tuple[int, int]) -> dict[str, Any]:
+        # Prototypes are nominally as wide as the stride-8 map, 256, and scale with it.
+        return {"mask_channels": max(finest // 4, MASKS), "prototype_channels": finest}
+
+
+@dataclass(frozen=True)
+class PoseHeadConfig(DetectHeadConfig):
+    """A detection head with keypoints.
+
+    keypoints          K keypoints of D values each: x, y, and where D = 3 visibility
+    keypoint_channels  hidden width of the keypoint branches
+    """
+
+    kind: ClassVar[str] = "pose"
+    task: ClassVar[str] = "pose"
+
+    keypoints: tuple[int, int] = field(kw_only=True)
+    keypoint_channels: int = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        count, values = self.keypoints
+        if values not in (2, 3) or count * values > MAX_WIDTH:
+            raise ConfigError(
+                f"pose.keypoints {self.keypoints}: need K keypoints of 2 values (x, y) or 3 (and visibility), "
+                f"{MAX_WIDTH} in all at most"
+            )
+
+    @classmethod
+    def _further(cls, finest: int, keypoints: tuple[int, int]) -> dict[str, Any]:
+        return {"keypoints": keypoints, "keypoint_channels": keypoint_width(keypoints, finest)}
+
+    def with_keypoints(self, keypoints: tuple[int, int], finest: int) -> Self:
+        """The same head for other keypoints; a branch of the published width stays one."""
+        before, after = keypoint_width(self.keypoints, finest), keypoint_width(keypoints, finest)
+        width = after if self.keypoint_channels == before else self.keypoint_channels
+        return dataclasses.replace(self, keypoints=keypoints, keypoint_channels=width)
+
+
+@dataclass(frozen=True)
+class ObbHeadConfig(DetectHeadConfig):
+    """A detection head whose boxes are rotated; `angle_channels` is the hidden width of the angle branches."""
+
+    kind: ClassVar[str] = "obb"
+    task: ClassVar[str] = "obb"
+
+    angle_channels: int = field(kw_only=True)
+
+    @classmethod
+    def _further(cls, finest: int, keypoints: tuple[int, int]) -> dict[str, Any]:
+        return {"angle_channels": max(finest // 4, 1)}
+
+
+@dataclass(frozen=True)
+class ClassifyHeadConfig(HeadConfig):
+    """A head for whole pictures; `hidden` is the width that is averaged over the map."""
+
+    kind: ClassVar[str] = "classify"
+    task: ClassVar[str] = "classify"
+
+    hidden: int = 1280
+
+    @classmethod
+    def fitted(
+        cls,
+        num_classes: int,
+        finest: int,
+        *,
+        keypoints: tuple[int, int] = DEFAULT_KEYPOINTS,
+        class_branch: str = "depthwise",
+    ) -> Self:
+        """As published, whatever map it sees."""
+        return cls(num_classes)
+
+
+HEAD_CONFIGS: dict[str, type[HeadConfig]] = {
+    config.kind: config
+    for config in (DetectHeadConfig, SegmentHeadConfig, PoseHeadConfig, ObbHeadConfig, ClassifyHeadConfig)
+}
+"""By kind; registering a head adds its config. The usual head of a task has the task's name."""
+
+
+def class_width(num_classes: int, finest: int) -> int:
+    """Hidden width of the class branches."""
+    return max(finest, min(num_classes, 100))
+
+
+def keypoint_width(keypoints: tuple[int, int], finest: int) -> int:
+    """Hidden width of the keypoint branches."""
+    return max(finest // 4, keypoints[0] * keypoints[1])
