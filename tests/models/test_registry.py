@@ -20,6 +20,11 @@ class WidenConfig(PartConfig):
     factor: int = 2
 
 
+@dataclass(frozen=True)
+class WideConfig(PartConfig):
+    kind: ClassVar[str] = "wide"
+
+
 class Widen(nn.Module):
     def __init__(self, config: WidenConfig, features: FeatureSpec) -> None:
         super().__init__()
@@ -27,8 +32,8 @@ class Widen(nn.Module):
 
 
 def test_build_hands_over_config_and_spec() -> None:
-    parts: Registry[nn.Module] = Registry("neck")
-    parts.register("widen")(Widen)
+    parts: Registry[nn.Module, PartConfig] = Registry("neck", {})
+    parts.register(WidenConfig)(Widen)
     built = parts.build(WidenConfig(3), FeatureSpec((8, 16), (8, 16)))
     assert isinstance(built, Widen)
     assert built.channels == [24, 48]
@@ -36,15 +41,15 @@ def test_build_hands_over_config_and_spec() -> None:
 
 
 def test_a_taken_name_is_refused() -> None:
-    parts: Registry[nn.Module] = Registry("neck")
-    parts.register("widen")(Widen)
+    parts: Registry[nn.Module, PartConfig] = Registry("neck", {})
+    parts.register(WidenConfig)(Widen)
     with pytest.raises(ConfigError, match=r"neck 'widen' is registered twice\. Registered: widen"):
-        parts.register("widen")(Widen)
+        parts.register(WidenConfig)(Widen)
 
 
 def test_an_unknown_name_lists_the_choices() -> None:
-    parts: Registry[nn.Module] = Registry("backbone")
-    parts.register("wide")(Widen)
+    parts: Registry[nn.Module, PartConfig] = Registry("backbone", {})
+    parts.register(WideConfig)(Widen)
     with pytest.raises(ConfigError) as error:
         parts.build(WidenConfig())
     assert str(error.value) == (

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple, Self
 
+from yolov12.config.fields import require_choice
 from yolov12.config.parts import BackboneConfig, require_lengths, require_multiples
 from yolov12.errors import ConfigError
 
@@ -126,8 +127,154 @@ class Yolo11BackboneConfig(BackboneConfig):
         return _pooled(self.channels)
 
 
+class HybridSize(NamedTuple):
+    """A row of the table of sizes of the hybrid backbone."""
+
+    channels: tuple[int, ...]
+    repeats: tuple[int, ...]
+
+
+HYBRID_SIZES = {
+    #              stem p2  p3   p4   p5          p2 p3 p4 p5
+    "n": HybridSize((32, 64, 128, 256, 448), (1, 2, 5, 2)),
+    "s": HybridSize((32, 64, 128, 288, 544), (1, 2, 6, 3)),
+    "m": HybridSize((48, 96, 192, 416, 672), (2, 2, 6, 3)),
+    "l": HybridSize((64, 128, 256, 480, 800), (2, 2, 6, 3)),
+    "x": HybridSize((64, 128, 256, 544, 896), (2, 2, 6, 4)),
+}
+WINDOW_ATTENTION = ("shifted", "twins")
+
+
+@dataclass(frozen=True)
+class HybridBackboneConfig(BackboneConfig):
+    """Light convolutions (depthwise and pointwise) up to stride 8, windowed attention at strides 16 and 32.
+
+    channels    output widths: stem, p2, p3, p4, p5
+    repeats     units of the stages p2, p3, p4, p5
+    window      side of an attention window, in positions
+    attention   'shifted' windows (Swin), or windows that take turns with summaries of windows ('twins')
+    mlp_ratio   hidden width of a unit over its width
+    """
+
+    kind: ClassVar[str] = "hybrid"
+
+    channels: tuple[int, ...] = HYBRID_SIZES["n"].channels
+    repeats: tuple[int, ...] = HYBRID_SIZES["n"].repeats
+    window: int = 7
+    attention: str = "shifted"
+    mlp_ratio: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_lengths(self, channels=5, repeats=4)
+        require_multiples(self.kind, self.channels)
+        require_multiples(self.kind, self.channels[3:], HEAD_DIM)
+        require_choice("backbone.attention", self.attention, WINDOW_ATTENTION)
+
+    @classmethod
+    def at_scale(cls, scale: str) -> Self:
+        """Sized so that the presets `yolov12-hybrid-*` have the parameters that the design asks for."""
+        return cls(*HYBRID_SIZES[scale])
+
+
+class TransformerSize(NamedTuple):
+    """A row of the table of sizes of the transformer backbone."""
+
+    channels: tuple[int, ...]
+    stages: tuple[int, ...]
+
+
+TRANSFORMER_SIZES = {
+    #                   stem p3  p4   p5
+    "n": TransformerSize((32, 64, 128, 192), (2, 2, 2)),
+    "s": TransformerSize((48, 128, 192, 320), (2, 3, 3)),
+    "m": TransformerSize((64, 192, 320, 448), (2, 4, 3)),
+    "l": TransformerSize((64, 256, 384, 512), (3, 6, 3)),
+    "x": TransformerSize((96, 320, 448, 640), (3, 8, 4)),
+}
+PATCH_SIZES = (8, 16, 32)
+
+
+@dataclass(frozen=True)
+class TransformerBackboneConfig(BackboneConfig):
+    """Convolutions down to stride 8, patches, then stages of self-attention whose maps are fused channel by channel.
+
+    stages      blocks of each stage; the first works on patches of `patch_size` pixels, each further one on maps of
+                half the size until stride 32
+    patch_size  8, 16 or 32 pixels
+    channels    widths of the stem and of the maps at strides 8, 16, 32
+    mlp_ratio   hidden width of a block over its width
+    """
+
+    kind: ClassVar[str] = "transformer"
+
+    stages: tuple[int, ...] = TRANSFORMER_SIZES["n"].stages
+    patch_size: int = 16
+    channels: tuple[int, ...] = TRANSFORMER_SIZES["n"].channels
+    mlp_ratio: int = 4
+
+    def __post_init__(self) -> None:
+        for name in ("stages", "channels"):  # lists are what one writes by hand
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        super().__post_init__()
+        require_lengths(self, channels=4)
+        require_multiples(self.kind, self.channels)
+        require_multiples(self.kind, self.channels[1:], HEAD_DIM)
+        if self.patch_size not in PATCH_SIZES:
+            raise ConfigError(
+                f"{self.kind}.patch_size {self.patch_size}: choose from {', '.join(map(str, PATCH_SIZES))}"
+            )
+        if not self.stages:
+            raise ConfigError(f"{self.kind}.stages: expected at least one")
+
+    @property
+    def units(self) -> int:
+        """Blocks of all stages."""
+        return sum(self.stages)
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Which map each stage works on: 0 at stride 8, 1 at stride 16, 2 at stride 32."""
+        first, last = PATCH_SIZES.index(self.patch_size), len(PATCH_SIZES) - 1
+        return tuple(min(first + stage, last) for stage in range(len(self.stages)))
+
+    @classmethod
+    def at_scale(cls, scale: str) -> Self:
+        """The row of the table of sizes."""
+        size = TRANSFORMER_SIZES[scale]
+        return cls(stages=size.stages, channels=size.channels)
+
+
+TIMM_NAMES = {"n": "mobilenetv3_small_100", "s": "resnet18", "m": "resnet34", "l": "resnet50", "x": "resnet101"}
+
+
+@dataclass(frozen=True)
+class TimmBackboneConfig(BackboneConfig):
+    """A model of the timm library as a source of feature maps at strides 8, 16 and 32, with fresh weights.
+
+    name  as timm spells it, such as 'resnet18'
+    """
+
+    kind: ClassVar[str] = "timm"
+
+    name: str = TIMM_NAMES["n"]
+
+    @classmethod
+    def at_scale(cls, scale: str) -> Self:
+        """A well-known model of about that size."""
+        return cls(TIMM_NAMES[scale])
+
+
 BACKBONE_CONFIGS: dict[str, type[BackboneConfig]] = {
-    config.kind: config for config in (Yolov12BackboneConfig, Yolo11BackboneConfig, Yolov8BackboneConfig)
+    config.kind: config
+    for config in (
+        Yolov12BackboneConfig,
+        Yolo11BackboneConfig,
+        Yolov8BackboneConfig,
+        HybridBackboneConfig,
+        TransformerBackboneConfig,
+        TimmBackboneConfig,
+    )
 }
 """By kind; registering a backbone adds its config."""
 

@@ -72,7 +72,7 @@ def require_lengths(config: PartConfig, **lengths: int) -> None:
             raise ConfigError(f"{config.kind}.{name}: expected {length} numbers, got {config.__dict__[name]}")
 
 
-def require_multiples(kind: str, channels: tuple[int, ...]) -> None:
-    """Raise ConfigError unless all widths are multiples of the common one."""
-    if any(width % WIDTH_MULTIPLE for width in channels):
-        raise ConfigError(f"{kind}.channels {channels}: every width must be a multiple of {WIDTH_MULTIPLE}")
+def require_multiples(kind: str, channels: tuple[int, ...], multiple: int = WIDTH_MULTIPLE) -> None:
+    """Raise ConfigError unless all widths are multiples of `multiple`."""
+    if any(width % multiple for width in channels):
+        raise ConfigError(f"{kind}.channels {channels}: every width must be a multiple of {multiple}")

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from yolov12.config.backbones import HEAD_DIM
 from yolov12.models.blocks import C3k
-from yolov12.models.layers import ConvNormAct, DepthwiseConv
+from yolov12.models.layers import Attention, ConvNormAct, DepthwiseConv
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class AttentionOptions:
     position_bias: bool
 
 
-class AreaAttention(nn.Module):
+class AreaAttention(Attention):
     """Self-attention inside `areas` equal runs of the row-major flattened map, plus a depthwise position term.
 
     (B, C, H, W) -> the same shape; heads of 32 channels. Its cost falls by the number of areas; where H is divisible

@@ -48,6 +48,14 @@ class DepthwiseConv(ConvNormAct):
         super().__init__(channels, channels, kernel, groups=channels, activation=activation, bias=bias)
 
 
+class Attention(nn.Module):
+    """Base of modules that mix positions by attention: they say what their matrix products cost."""
+
+    def products(self, positions: int) -> int:
+        """Multiply-accumulates of queries times keys and weights times values, for one image of so many positions."""
+        raise NotImplementedError
+
+
 def set_norms(network: nn.Module, config: NormConfig) -> None:
     """Give all batch norms of a network the same numbers; a fresh one has those of detectors."""
     for norm in network.modules():

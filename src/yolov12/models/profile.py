@@ -17,9 +17,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend
 
 from yolov12.config.backbones import HEAD_DIM
-from yolov12.models.attention import AreaAttention
 from yolov12.models.detector import Detector
-from yolov12.models.psa import SelfAttention
+from yolov12.models.layers import Attention
 
 IMAGE_CHANNELS = 3
 
@@ -28,7 +27,10 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class LayerProfile:
-    """One part of the figure; `shapes` are its outputs for one image, `parameters` include frozen ones, unfused."""
+    """One part of the figure; `shapes` are its outputs for one image, `parameters` include frozen ones, unfused.
+
+    Parameters that belong to no layer, such as the gains of a sum, are a row without shapes.
+    """
 
     name: str
     shapes: tuple[tuple[int, ...], ...]
@@ -63,7 +65,7 @@ class ModelProfile:
         """The layers as text, one a line, and the totals."""
         lines = [f"{'layer':<20}{'output':<24}{'parameters':>12}{'GFLOPs':>9}{'attention':>11}"]
         for layer in self.layers:
-            shape = "x".join(str(side) for side in layer.shapes[0])
+            shape = "x".join(str(side) for shape in layer.shapes[:1] for side in shape)
             more = f" +{len(layer.shapes) - 1}" if len(layer.shapes) > 1 else ""
             lines.append(
                 f"{layer.name:<20}{shape + more:<24}{layer.parameters:>12,}{layer.gflops:>9.3f}"
@@ -88,19 +90,20 @@ def profile(model: Detector, imgsz: int | tuple[int, int] = 640) -> ModelProfile
             module.register_forward_hook(_recorder(shapes, _shapes))
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             module.register_forward_hook(_recorder(convolutions, _weight_products))
-        elif isinstance(module, (AreaAttention, SelfAttention)):
+        elif isinstance(module, Attention):
             module.register_forward_hook(_recorder(attention, _attention_products))
     with torch.inference_mode():
         twin(torch.empty(1, IMAGE_CHANNELS, height, width, device="meta"))
+    called = [name for module in shapes for name, layer in layers.items() if layer is module]
     rows = tuple(
         LayerProfile(
             name=name,
-            shapes=shapes[layer],
+            shapes=shapes.get(layer, ()),
             parameters=sum(parameter.numel() for parameter in layer.parameters()),
             gflops=2e-9 * sum(convolutions.get(module, 0) for module in layer.modules()),
             attention_gflops=2e-9 * sum(attention.get(module, 0) for module in layer.modules()),
         )
-        for name, layer in layers.items()
+        for name, layer in ((name, layers[name]) for name in called + [name for name in layers if name not in called])
     )
     return ModelProfile((height, width), rows)
 
@@ -114,9 +117,17 @@ def attention_report(device: torch.device | str = "cpu", dtype: torch.dtype = to
 
 
 def _layers(model: Detector) -> dict[str, nn.Module]:
-    """Children of backbone and neck and every head, by dotted name, in order of execution."""
-    parts = {"backbone": model.backbone, "neck": model.neck, "heads": model.heads}
-    return {f"{part}.{name}": child for part, module in parts.items() for name, child in module.named_children()}
+    """Children of backbone and neck and every head, by dotted name; those of containers, which are never called."""
+    layers: dict[str, nn.Module] = {}
+    waiting = [("backbone", model.backbone), ("neck", model.neck), ("heads", model.heads)]
+    while waiting:
+        name, module = waiting.pop(0)
+        parts = [(f"{name}.{child}", part) for child, part in module.named_children()]
+        if "." not in name or isinstance(module, (nn.ModuleList, nn.ModuleDict)):
+            waiting = parts + waiting
+        else:
+            layers[name] = module
+    return layers
 
 
 def _recorder(
@@ -148,6 +159,7 @@ def _weight_products(module: nn.Module, outputs: object) -> int:
 
 
 def _attention_products(module: nn.Module, outputs: object) -> int:
-    if not isinstance(module, (AreaAttention, SelfAttention)) or not isinstance(outputs, Tensor):
+    if not isinstance(module, Attention) or not isinstance(outputs, Tensor):
         raise TypeError("expected an attention and its map")
-    return module.products(outputs.shape[2] * outputs.shape[3])
+    positions = outputs.shape[2] * outputs.shape[3] if outputs.ndim == 4 else outputs.shape[1]  # a map, or tokens
+    return module.products(positions)

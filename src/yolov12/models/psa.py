@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from yolov12.config.backbones import PSA_HEAD_DIM
-from yolov12.models.layers import ConvNormAct, DepthwiseConv
+from yolov12.models.layers import Attention, ConvNormAct, DepthwiseConv
 
 KEY_DIM, VALUE_DIM = 32, PSA_HEAD_DIM
 
 
-class SelfAttention(nn.Module):
+class SelfAttention(Attention):
     """Attention of all positions to all, with a 3x3 depthwise position term on the values: (B, C, H, W) -> the same.
 
     Heads of 32 query, 32 key and 64 value channels; C is a multiple of 64.

@@ -1,7 +1,7 @@
 """Named backbones, necks and heads, and what they promise each other: channels and strides, nothing else.
 
-A backbone declares a `FeatureSpec`; a neck and a head see only that. To add one, write its file, decorate the class
-with `BACKBONES.register("name")` and import the file in the package's `__init__`.
+A backbone declares a `FeatureSpec`; a neck and a head see only that. To add one, write a config and a class and
+decorate the class with `BACKBONES.register(TheConfig)`, in any module; importing that makes the part known.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from torch import Tensor, nn
 
-from yolov12.config.parts import PartConfig
+from yolov12.config.backbones import BACKBONE_CONFIGS
+from yolov12.config.heads import HEAD_CONFIGS, HeadConfig
+from yolov12.config.necks import NECK_CONFIGS
+from yolov12.config.parts import BackboneConfig, NeckConfig, PartConfig
 from yolov12.errors import ConfigError, did_you_mean
 
 
@@ -49,16 +52,17 @@ class FeatureModule(nn.Module):
 
 
 P = TypeVar("P", bound=nn.Module)
+C = TypeVar("C", bound=PartConfig)
 
 
-class Registry(Generic[P]):
-    """Classes by name, each built from its config and then the specs of what it receives.
+class Registry(Generic[P, C]):
+    """Classes by the kind of their config, each built from that and then the specs of what it receives.
 
-    A name that is taken or unknown is a ConfigError that lists the names there are.
+    A kind that is taken or unknown is a ConfigError that lists the kinds there are.
     """
 
-    def __init__(self, role: str) -> None:
-        self.role = role
+    def __init__(self, role: str, configs: dict[str, type[C]]) -> None:
+        self.role, self.configs = role, configs
         self._classes: dict[str, type[P]] = {}
 
     @property
@@ -66,18 +70,20 @@ class Registry(Generic[P]):
         """Registered names, sorted."""
         return tuple(sorted(self._classes))
 
-    def register(self, kind: str) -> Callable[[type[P]], type[P]]:
-        """Class decorator: `@BACKBONES.register("yolov12")`."""
+    def register(self, config: type[C]) -> Callable[[type[P]], type[P]]:
+        """Class decorator: `@BACKBONES.register(Yolov12BackboneConfig)`. Model files with such a part can be read."""
 
         def add(part: type[P]) -> type[P]:
-            if kind in self._classes:
-                raise ConfigError(f"{self.role} {kind!r} is registered twice. Registered: {', '.join(self.kinds)}")
-            self._classes[kind] = part
+            if config.kind in self._classes or self.configs.setdefault(config.kind, config) is not config:
+                raise ConfigError(
+                    f"{self.role} {config.kind!r} is registered twice. Registered: {', '.join(self.kinds)}"
+                )
+            self._classes[config.kind] = part
             return part
 
         return add
 
-    def build(self, config: PartConfig, *inputs: FeatureSpec) -> P:
+    def build(self, config: C, *inputs: FeatureSpec) -> P:
         """A fresh part for `config`, on features of the given specs."""
         if config.kind not in self._classes:
             raise ConfigError(
@@ -87,6 +93,6 @@ class Registry(Generic[P]):
         return self._classes[config.kind](config, *inputs)
 
 
-BACKBONES: Registry[FeatureModule] = Registry("backbone")
-NECKS: Registry[FeatureModule] = Registry("neck")
-HEADS: Registry[Head] = Registry("head")
+BACKBONES: Registry[FeatureModule, BackboneConfig] = Registry("backbone", BACKBONE_CONFIGS)
+NECKS: Registry[FeatureModule, NeckConfig] = Registry("neck", NECK_CONFIGS)
+HEADS: Registry[Head, HeadConfig] = Registry("head", HEAD_CONFIGS)

@@ -51,7 +51,7 @@ class CSPBackbone(FeatureModule):
         return p3, p4, p5 if self.pooling is None else self.pooling(p5)
 
 
-@BACKBONES.register("yolov8")
+@BACKBONES.register(Yolov8BackboneConfig)
 class Yolov8Backbone(CSPBackbone):
     """C2f stages with shortcuts."""
 
@@ -62,7 +62,7 @@ class Yolov8Backbone(CSPBackbone):
         super().__init__(config.channels, stage)
 
 
-@BACKBONES.register("yolo11")
+@BACKBONES.register(Yolo11BackboneConfig)
 class Yolo11Backbone(CSPBackbone):
     """C3k2 stages, narrow and with plain bottlenecks in the small models up to stride 8; attention at stride 32."""
 

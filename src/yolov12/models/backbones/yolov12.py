@@ -13,7 +13,7 @@ from yolov12.models.registry import BACKBONES, FeatureModule, FeatureSpec
 IMAGE_CHANNELS = 3
 
 
-@BACKBONES.register("yolov12")
+@BACKBONES.register(Yolov12BackboneConfig)
 class Yolov12Backbone(FeatureModule):
     """RGB images (B, 3, H, W) in [0, 1] -> maps P3, P4, P5 at strides 8, 16, 32."""
 

@@ -17,7 +17,7 @@ class ClassifyOutputs(NamedTuple):
     logits: Tensor
 
 
-@HEADS.register("classify")
+@HEADS.register(ClassifyHeadConfig)
 class ClassifyHead(Head):
     """The last of the feature maps -> ClassifyOutputs."""
 

@@ -35,7 +35,7 @@ class DetectOutputs(NamedTuple):
     class_logits: tuple[Tensor, ...]
 
 
-@HEADS.register("detect")
+@HEADS.register(DetectHeadConfig)
 class DetectHead(Head):
     """Feature maps of any number of levels -> DetectOutputs."""
 

@@ -24,7 +24,7 @@ class ObbOutputs(NamedTuple):
     angles: tuple[Tensor, ...]
 
 
-@HEADS.register("obb")
+@HEADS.register(ObbHeadConfig)
 class ObbHead(Head):
     """Feature maps of any number of levels -> ObbOutputs."""
 

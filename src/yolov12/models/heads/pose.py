@@ -23,7 +23,7 @@ class PoseOutputs(NamedTuple):
     keypoints: tuple[Tensor, ...]
 
 
-@HEADS.register("pose")
+@HEADS.register(PoseHeadConfig)
 class PoseHead(Head):
     """Feature maps of any number of levels -> PoseOutputs."""
 

@@ -42,7 +42,7 @@ class Prototypes(nn.Module):
         return prototypes
 
 
-@HEADS.register("segment")
+@HEADS.register(SegmentHeadConfig)
 class SegmentHead(Head):
     """Feature maps of any number of levels -> SegmentOutputs; the first has stride 8."""
 

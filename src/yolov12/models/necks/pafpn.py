@@ -13,7 +13,7 @@ from yolov12.models.layers import ConvNormAct
 from yolov12.models.registry import NECKS, FeatureModule, FeatureSpec
 
 
-@NECKS.register("pafpn")
+@NECKS.register(PAFPNConfig)
 class PAFPN(FeatureModule):
     """Three maps, finest first -> three maps of the same sizes: coarse meaning goes down, fine position comes up."""
 
@@ -27,13 +27,14 @@ class PAFPN(FeatureModule):
         self.out_p4 = _block(down_p3 + top_p4, out_p4, config)
         self.down_p4 = ConvNormAct(out_p4, down_p4, 3, stride=2)
         self.out_p5 = _block(down_p4 + p5, out_p5, config, coarsest=True)
+        self.enlarge_p5, self.enlarge_p4 = _enlarging(p5, config), _enlarging(top_p4, config)
         self.spec = FeatureSpec((out_p3, out_p4, out_p5), features.strides)
 
     def forward(self, features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Top-down, then bottom-up."""
         p3, p4, p5 = features
-        top_p4 = self.top_p4(torch.cat((_upsample(p5), p4), 1))
-        out_p3 = self.out_p3(torch.cat((_upsample(top_p4), p3), 1))
+        top_p4 = self.top_p4(torch.cat((_upsample(p5, self.enlarge_p5), p4), 1))
+        out_p3 = self.out_p3(torch.cat((_upsample(top_p4, self.enlarge_p4), p3), 1))
         out_p4 = self.out_p4(torch.cat((self.down_p3(out_p3), top_p4), 1))
         out_p5 = self.out_p5(torch.cat((self.down_p4(out_p4), p5), 1))
         return out_p3, out_p4, out_p5
@@ -48,6 +49,13 @@ def _block(in_channels: int, out_channels: int, config: PAFPNConfig, *, coarsest
     return RELAN(in_channels, out_channels, repeats=config.repeats)
 
 
-def _upsample(features: Tensor) -> Tensor:
-    """(B, C, H, W) -> (B, C, 2H, 2W), nearest neighbour."""
-    return functional.interpolate(features, scale_factor=2.0, mode="nearest")
+def _enlarging(channels: int, config: PAFPNConfig) -> nn.ConvTranspose2d | None:
+    return nn.ConvTranspose2d(channels, channels, 2, stride=2) if config.upsample == "transposed" else None
+
+
+def _upsample(features: Tensor, layer: nn.Module | None) -> Tensor:
+    """(B, C, H, W) -> (B, C, 2H, 2W): by a learned layer or the nearest neighbour."""
+    if layer is None:
+        return functional.interpolate(features, scale_factor=2.0, mode="nearest")
+    enlarged: Tensor = layer(features)
+    return enlarged
