@@ -26,7 +26,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,8 @@ RECIPE = {
 }  # fmt: skip
 AVERAGE = {"ema_tau": 300.0, "ema_decay": 0.998}
 """Of our recipe, too; the peer has no such options."""
+CLASSIFY = {"batch": 32, "nbs": 32, "lr0": 0.001, "auto_augment": "none", "erasing": 0.0}
+"""What differs where whole pictures are classified: one class a picture is little to learn from."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Job:
     key: str
     bar: float
     epochs: int = 8
+    recipe: dict[str, Any] = field(default_factory=dict)
 
 
 JOBS = {
@@ -63,7 +66,7 @@ JOBS = {
     "segment": Job("yolov12n-seg", "yolo12n-seg.yaml", "mask AP50", "mask AP50", 0.85),
     "pose": Job("yolov12n-pose", "yolo12n-pose.yaml", "keypoint AP50", "pose AP50", 0.85),
     "obb": Job("yolov12n-obb", "yolo12n-obb.yaml", "rotated AP50", "box AP50", 0.80),
-    "classify": Job("yolov12n-cls", "yolo12n-cls.yaml", "top-1", "top-1", 0.95),
+    "classify": Job("yolov12n-cls", "yolo12n-cls.yaml", "top-1", "top-1", 0.95, 20, CLASSIFY),
 }
 
 
@@ -105,7 +108,9 @@ def run_job(options: argparse.Namespace, task: str, side: str, seed: int) -> Non
     data = make_data(options, task)
     train_on = shuffled_copy(data.parent, options.out / "data" / f"{task}-shuffled") if side == "shuffled" else data
     theirs = side.startswith("peer")
-    recipe = {"batch": 16} if side == "peer-defaults" else RECIPE if theirs else RECIPE | AVERAGE
+    recipe = {"batch": 16} if side == "peer-defaults" else RECIPE | job.recipe | ({} if theirs else AVERAGE)
+    if theirs and recipe.get("auto_augment") == "none":
+        recipe["auto_augment"] = None
     epochs = options.epochs or (1 if options.quick else job.epochs)
     command = {
         "theirs": theirs, "task": task, "threads": options.threads, "folder": str(folder), "thresholds": THRESHOLDS,

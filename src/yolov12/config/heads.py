@@ -149,6 +149,53 @@ class PoseHeadConfig(DetectHeadConfig):
         return dataclasses.replace(self, keypoints=keypoints, keypoint_channels=width)
 
 
+COCO_ANCHORS = (12, 16, 19, 36, 40, 28, 36, 75, 76, 55, 72, 146, 142, 110, 192, 243, 459, 401)
+"""Widths and heights in pixels, three for each of three levels: those of YOLOv4 for COCO (arXiv:2004.10934)."""
+
+
+@dataclass(frozen=True)
+class AnchorHeadConfig(DetectHeadConfig):
+    """A detection head with anchor boxes: several predictions per cell, each of which measures with its own rule.
+
+    anchors  width and height in input pixels of each anchor, level by level, as many on every level; training computes
+             them from the data set
+    """
+
+    kind: ClassVar[str] = "anchor"
+
+    anchors: tuple[int, ...] = field(kw_only=True, default=COCO_ANCHORS)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.anchors or len(self.anchors) % 2:
+            raise ConfigError(f"anchor.anchors {self.anchors}: need a width and a height for each")
+
+
+@dataclass(frozen=True)
+class DynamicMaskHeadConfig(SegmentHeadConfig):
+    """Masks whose prototypes are made by convolutions that adapt to the picture: a mix of `kernels` fixed ones."""
+
+    kind: ClassVar[str] = "dynamic_mask"
+
+    kernels: int = field(kw_only=True, default=4)
+
+
+@dataclass(frozen=True)
+class HeatmapPoseHeadConfig(PoseHeadConfig):
+    """Keypoints that are regressed and then moved to the nearest peak of a map of the whole picture's keypoints.
+
+    heatmap_channels  hidden width of the branch of heatmaps
+    """
+
+    kind: ClassVar[str] = "heatmap_pose"
+
+    heatmap_channels: int = field(kw_only=True)
+
+    @classmethod
+    def _further(cls, finest: int, keypoints: tuple[int, int]) -> dict[str, Any]:
+        return {**super()._further(finest, keypoints), "heatmap_channels": finest}
+
+
 @dataclass(frozen=True)
 class ObbHeadConfig(DetectHeadConfig):
     """A detection head whose boxes are rotated; `angle_channels` is the hidden width of the angle branches."""
@@ -187,7 +234,16 @@ class ClassifyHeadConfig(HeadConfig):
 
 HEAD_CONFIGS: dict[str, type[HeadConfig]] = {
     config.kind: config
-    for config in (DetectHeadConfig, SegmentHeadConfig, PoseHeadConfig, ObbHeadConfig, ClassifyHeadConfig)
+    for config in (
+        DetectHeadConfig,
+        AnchorHeadConfig,
+        SegmentHeadConfig,
+        DynamicMaskHeadConfig,
+        PoseHeadConfig,
+        HeatmapPoseHeadConfig,
+        ObbHeadConfig,
+        ClassifyHeadConfig,
+    )
 }
 """By kind; registering a head adds its config. The usual head of a task has the task's name."""
 

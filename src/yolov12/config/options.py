@@ -73,6 +73,12 @@ class TrainOptions(TypedDict, total=False):
     dfl: float
     pose: float
     kobj: float
+    cls_loss: str
+    iou_loss: str
+    mask_loss: str
+    iou_aware: bool
+    negatives: float
+    label_smoothing: float
     rules: str
 
 

@@ -102,6 +102,14 @@ class TrainConfig(AugmentConfig):
     dfl: float = option(1.5, "gain of the distribution focal loss", low=0, high=1000)
     pose: float = option(12.0, "gain of the keypoint loss", low=0, high=1000)
     kobj: float = option(1.0, "gain of the keypoint visibility loss", low=0, high=1000)
+    cls_loss: str = option("bce", "formula of the class loss", choices=("bce", "focal", "qfl", "varifocal", "ghm"))
+    iou_loss: str = option("ciou", "formula of the box loss", choices=("ciou", "diou", "giou", "ghm"))
+    mask_loss: str = option("bce", "formula of the mask loss", choices=("bce", "dice_bce"))
+    iou_aware: bool = option(True, "class scores also learn how well the box fits")
+    negatives: float = option(
+        0.0, "class loss: only the hardest so many negatives for each positive; 0: all", low=0, high=1e6
+    )
+    label_smoothing: float = option(0.0, "share of a class target that is spread over all classes", low=0, high=0.9)
     rules: str = option(
         "r8363", "assigner and loss rules: the paper's repository or the later ones", choices=("r8363", "r84190")
     )

@@ -37,6 +37,7 @@ from yolov12.evaluation.evaluator import evaluate
 from yolov12.folders import write_json
 from yolov12.inference.memory import keep_freed_memory
 from yolov12.inference.runtimes import TorchRuntime, native_half
+from yolov12.losses.choices import LossChoices
 from yolov12.losses.criterion import Criterion
 from yolov12.losses.detect import Gains
 from yolov12.metrics import Metrics
@@ -86,7 +87,15 @@ class Trainer:
         self.optimizer = build_optimizer(self.model, config, job.model.config.num_classes, iterations)
         self.schedule = Schedule.from_config(config, self.optimizer, steps)
         gains = Gains(config.box, config.cls, config.dfl, config.pose, config.kobj)
-        self.criterion = Criterion(job.model.config, gains, config.rules)
+        choices = LossChoices(
+            config.cls_loss,
+            config.iou_loss,
+            config.mask_loss,
+            config.iou_aware,
+            config.negatives,
+            config.label_smoothing,
+        )
+        self.criterion = Criterion(job.model.config, gains, config.rules, choices)
         self.average = WeightAverage(self.model, config.ema_decay, config.ema_tau)
         self.half = native_half(job.device) if config.amp else None
         self.scaler = torch.amp.GradScaler(job.device.type, enabled=self.half is torch.float16)

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from yolov12.config.heads import HeadConfig
 from yolov12.data.sample import Targets
+from yolov12.losses.choices import DEFAULT_CHOICES, LossChoices
 from yolov12.losses.detect import DEFAULT_GAINS, Gains, LossTerms
 from yolov12.models.heads.classify import ClassifyOutputs
 
@@ -25,6 +26,7 @@ class ClassificationLoss:
         gains: Gains = DEFAULT_GAINS,
         rules: str = "r8363",
         head: HeadConfig | None = None,
+        choices: LossChoices = DEFAULT_CHOICES,
     ) -> None:
         """Takes what every loss takes; a single term needs none of it."""
 

@@ -10,8 +10,11 @@ from torch import Tensor
 
 from yolov12.config.model import ModelConfig
 from yolov12.data.sample import Targets
+from yolov12.losses.anchor import AnchorLoss
+from yolov12.losses.choices import DEFAULT_CHOICES, LossChoices
 from yolov12.losses.classify import ClassificationLoss
 from yolov12.losses.detect import DEFAULT_GAINS, DetectionLoss, Gains, LossTerms
+from yolov12.losses.heatmap_pose import HeatmapPoseLoss
 from yolov12.losses.obb import RotatedLoss
 from yolov12.losses.pose import PoseLoss
 from yolov12.losses.segment import SegmentationLoss
@@ -20,14 +23,17 @@ Loss = DetectionLoss | SegmentationLoss | PoseLoss | RotatedLoss | Classificatio
 
 LOSSES: dict[str, Callable[..., Loss]] = {
     "detect": DetectionLoss,
+    "anchor": AnchorLoss,
     "segment": SegmentationLoss,
+    "dynamic_mask": SegmentationLoss,
     "pose": PoseLoss,
+    "heatmap_pose": HeatmapPoseLoss,
     "obb": RotatedLoss,
     "classify": ClassificationLoss,
 }
 """By the kind of head."""
 
-TERMS = ("box", "seg", "pose", "kobj", "cls", "dfl", "angle")
+TERMS = ("box", "seg", "pose", "kobj", "cls", "dfl", "heatmap", "angle")
 """All terms in the order in which they are reported."""
 
 
@@ -37,9 +43,15 @@ class Criterion:
     Terms of several heads are named `head.term`, those of a single head just `term`.
     """
 
-    def __init__(self, config: ModelConfig, gains: Gains = DEFAULT_GAINS, rules: str = "r8363") -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        gains: Gains = DEFAULT_GAINS,
+        rules: str = "r8363",
+        choices: LossChoices = DEFAULT_CHOICES,
+    ) -> None:
         self.losses = {
-            name: LOSSES[head.kind](config.strides, gains, rules, head) for name, head in config.heads.items()
+            name: LOSSES[head.kind](config.strides, gains, rules, head, choices) for name, head in config.heads.items()
         }
 
     def __call__(self, outputs: Mapping[str, Any], targets: Targets) -> LossTerms:

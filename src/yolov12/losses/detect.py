@@ -18,9 +18,11 @@ from torch.nn import functional
 from yolov12.config.heads import HeadConfig
 from yolov12.data.sample import Targets
 from yolov12.losses.assigner import Assignment, TaskAlignedAssigner
+from yolov12.losses.box_terms import OVERLAPS, harmonised_sides
+from yolov12.losses.choices import DEFAULT_CHOICES, LossChoices
+from yolov12.losses.class_terms import BY_NUMBER, CLASS_TERMS, Scores, hardest
 from yolov12.models.heads.detect import DetectOutputs, cells, flatten_levels
 from yolov12.ops.boxes import distances_to_xyxy, expected_distances, xyxy_to_distances
-from yolov12.ops.similarity import ciou
 
 LossTerms = dict[str, Tensor]
 
@@ -34,6 +36,7 @@ class Gains(NamedTuple):
     pose: float = 12.0
     kobj: float = 1.0
     angle: float = 1.0
+    heatmap: float = 1.0
 
 
 DEFAULT_GAINS = Gains()
@@ -45,7 +48,7 @@ class FlatOutputs(NamedTuple):
     box_logits: Tensor  # (B, A, 4, R)
     class_logits: Tensor  # (B, A, C)
     points: Tensor  # (A, 2) anchor points in cells
-    steps: Tensor  # (A, 1) input pixels per cell
+    steps: Tensor  # (A, 1) input pixels per cell; (A, 4) by side where cells are not square
     sizes: list[tuple[int, int]]  # height and width of each level, in cells
 
 
@@ -55,7 +58,7 @@ class Foreground(NamedTuple):
     anchor: Tensor  # (F,) int64, flat: image * A + position
     target: Tensor  # (F,) int64, row of the targets, ascending
     points: Tensor  # (F, 2) in cells
-    steps: Tensor  # (F, 1) input pixels per cell
+    steps: Tensor  # (F, 1) input pixels per cell; (F, 4) by side where cells are not square
     boxes: Tensor  # (F, 4) corners of the object in cells
 
 
@@ -71,10 +74,11 @@ class DetectionLoss:
         gains: Gains = DEFAULT_GAINS,
         rules: str = "r8363",
         head: HeadConfig | None = None,
+        choices: LossChoices = DEFAULT_CHOICES,
     ) -> None:
         """Like every loss; `head` matters only to those whose outputs do not say all about themselves."""
         self.strides = tuple(strides)
-        self.gains = gains
+        self.gains, self.choices = gains, choices
         self.assigner = TaskAlignedAssigner(rules=rules)
 
     def __call__(self, outputs: DetectOutputs, targets: Targets) -> LossTerms:
@@ -88,7 +92,7 @@ class DetectionLoss:
     def with_foreground(self, outputs: DetectOutputs, targets: Targets) -> tuple[LossTerms, Foreground]:
         """The terms, and the anchors on which the same objects' masks or keypoints are to be judged."""
         with torch.autocast(outputs.box_logits[0].device.type, enabled=False):
-            flat = flatten_outputs(outputs, self.strides)
+            flat = self.flatten(outputs)
             with torch.no_grad():
                 distances = expected_distances(flat.box_logits)  # (B, A, 4)
                 boxes_input = distances_to_xyxy(distances, flat.points) * flat.steps
@@ -99,13 +103,17 @@ class DetectionLoss:
             points, steps = flat.points[position], flat.steps[position]
             wanted = targets.boxes_input[assigned.target] / steps  # (F, 4) cells
             logits = flat.box_logits.flatten(0, 1).index_select(0, assigned.anchor)  # (F, 4, R)
-            box, dfl = box_terms(logits, points, wanted, assigned.score)
+            box, dfl = box_terms(logits, points, wanted, assigned.score, self.choices.iou, steps)
             terms = {
                 "box": box * scale * self.gains.box,
-                "cls": class_term(flat.class_logits, targets.labels, assigned) * scale * self.gains.cls,
+                "cls": class_term(flat.class_logits, targets.labels, assigned, self.choices) * scale * self.gains.cls,
                 "dfl": dfl * scale * self.gains.dfl,
             }
         return terms, Foreground(assigned.anchor, assigned.target, points, steps, wanted)
+
+    def flatten(self, outputs: DetectOutputs) -> FlatOutputs:
+        """All levels in one row."""
+        return flatten_outputs(outputs, self.strides)
 
 
 def flatten_outputs(outputs: DetectOutputs, strides: Sequence[int]) -> FlatOutputs:
@@ -116,25 +124,66 @@ def flatten_outputs(outputs: DetectOutputs, strides: Sequence[int]) -> FlatOutpu
     return FlatOutputs(box_logits, flatten_levels(outputs.class_logits), *cells(outputs.box_logits, strides), sizes)
 
 
-def class_term(class_logits: Tensor, labels: Tensor, foreground: Assignment) -> Tensor:
-    """Sum of the binary cross-entropy of all logits (B, A, C) with targets that are 0 but for the foreground's.
+def class_term(
+    class_logits: Tensor, labels: Tensor, foreground: Assignment, choices: LossChoices = DEFAULT_CHOICES
+) -> Tensor:
+    """Sum over all logits (B, A, C) of what they cost, with targets that are 0 but for the foreground's.
 
-    With target t it is softplus(x) - t x: one pass over all logits, and the few targets need no dense tensor.
+    By default the binary cross-entropy; with target t it is softplus(x) - t x: one pass over all logits, and the few
+    targets need no dense tensor.
     """
     wanted = foreground.anchor * class_logits.shape[2] + labels[foreground.target]
-    hit = class_logits.flatten().index_select(0, wanted)
-    return functional.softplus(class_logits).sum() - (foreground.score * hit).sum()
+    score = foreground.score if choices.iou_aware else torch.ones_like(foreground.score)
+    if choices.cls == "bce" and not choices.negatives and not choices.smoothing:
+        hit = class_logits.flatten().index_select(0, wanted)
+        total = functional.softplus(class_logits).sum() - (score * hit).sum()
+    else:
+        scores = Scores(class_logits.flatten(), wanted, score)
+        if choices.smoothing:
+            scores = smoothed(scores, foreground.anchor, class_logits.shape[2], choices.smoothing)
+        losses = CLASS_TERMS[choices.cls](scores)
+        total = (hardest(losses, scores, choices.negatives) if choices.negatives else losses).sum()
+    if choices.iou_aware and choices.cls not in BY_NUMBER:
+        return total
+    # The caller divides by the sum of the aligned targets; here every anchor of the foreground counts as one.
+    return total * foreground.score.sum().clamp(min=1) / max(len(score), 1)
 
 
-def box_terms(box_logits: Tensor, points: Tensor, boxes: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Weighted sums over the foreground of 1 - CIoU and of the distribution focal loss.
+def smoothed(scores: Scores, anchor: Tensor, classes: int, share: float) -> Scores:
+    """Soft labels (Szegedy et al. 2015, arXiv:1512.00567): a `share` of a target (F,) goes to all classes alike.
+
+    The other classes of the foreground's anchors (F,) then have targets, too: (F,) -> (F * C,).
+    """
+    place = anchor[:, None] * classes + torch.arange(classes, device=anchor.device)  # (F, C)
+    spread = (scores.target * (share / classes))[:, None].expand(-1, classes)
+    target = spread + (place == scores.place[:, None]) * (scores.target * (1 - share))[:, None]
+    return Scores(scores.logits, place.flatten(), target.flatten())
+
+
+def box_terms(
+    box_logits: Tensor,
+    points: Tensor,
+    boxes: Tensor,
+    weight: Tensor,
+    formula: str = "ciou",
+    steps: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Weighted sums over the foreground of what boxes cost and of the distribution focal loss.
 
     box_logits  (F, 4, R)
     points      (F, 2), boxes (F, 4) corners: anchor points and wanted boxes, in cells
     weight      (F,) target scores
+    formula     'ciou', 'diou' or 'giou': one minus that; 'ghm': see `box_terms.harmonised_sides`
+    steps       (F, 4) pixels by side where cells are not square: shapes are compared as they are in the picture
     """
-    predicted = distances_to_xyxy(expected_distances(box_logits), points)
-    box = (weight * (1 - ciou(predicted, boxes))).sum()
+    distances = expected_distances(box_logits)
+    predicted, wanted = distances_to_xyxy(distances, points), boxes
+    if steps is not None and steps.shape[1] != 1:
+        predicted, wanted = predicted * steps, wanted * steps
+    if formula == "ghm":
+        box = harmonised_sides(predicted, wanted, weight)
+    else:
+        box = (weight * (1 - OVERLAPS[formula](predicted, wanted))).sum()
     dfl = (weight * distribution_focal_loss(box_logits, xyxy_to_distances(boxes, points)).mean(1)).sum()
     return box, dfl
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from yolov12.config.heads import HeadConfig
 from yolov12.data.sample import Targets
 from yolov12.losses.assigner import ROTATED, TaskAlignedAssigner, rotated_input
+from yolov12.losses.choices import DEFAULT_CHOICES, LossChoices
 from yolov12.losses.detect import (
     DEFAULT_GAINS,
     Gains,
@@ -49,9 +50,10 @@ class RotatedLoss:
         gains: Gains = DEFAULT_GAINS,
         rules: str = "r8363",
         head: HeadConfig | None = None,
+        choices: LossChoices = DEFAULT_CHOICES,
     ) -> None:
         self.strides = tuple(strides)
-        self.gains, self.rules = gains, rules
+        self.gains, self.rules, self.choices = gains, rules, choices
         self.assigner = TaskAlignedAssigner(rules=rules, geometry=ROTATED)
 
     def __call__(self, outputs: ObbOutputs, targets: Targets) -> LossTerms:
@@ -76,7 +78,7 @@ class RotatedLoss:
             dfl = distribution_focal_loss(logits, self.distances(wanted, points)).mean(1)
             terms = {
                 "box": (weight * (1 - overlap)).sum() * scale * self.gains.box,
-                "cls": class_term(flat.class_logits, targets.labels, assigned) * scale * self.gains.cls,
+                "cls": class_term(flat.class_logits, targets.labels, assigned, self.choices) * scale * self.gains.cls,
                 "dfl": (weight * dfl).sum() * scale * self.gains.dfl,
             }
             if self.rules == "r84190":

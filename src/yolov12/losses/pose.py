@@ -16,6 +16,7 @@ from yolov12.config.heads import HeadConfig, PoseHeadConfig
 from yolov12.data.sample import Targets
 from yolov12.errors import ConfigError
 from yolov12.keypoints import keypoint_sigmas
+from yolov12.losses.choices import DEFAULT_CHOICES, LossChoices
 from yolov12.losses.detect import DEFAULT_GAINS, DetectionLoss, Foreground, Gains, LossTerms
 from yolov12.models.heads.detect import flatten_levels
 from yolov12.models.heads.pose import PoseOutputs
@@ -36,11 +37,12 @@ class PoseLoss:
         gains: Gains = DEFAULT_GAINS,
         rules: str = "r8363",
         head: HeadConfig | None = None,
+        choices: LossChoices = DEFAULT_CHOICES,
     ) -> None:
         """`head` is the PoseHeadConfig that says how many keypoints there are."""
         if not isinstance(head, PoseHeadConfig):
             raise ConfigError(f"the loss of keypoints needs the config of a pose head, not {head!r}")
-        self.detection = DetectionLoss(strides, gains, rules)
+        self.detection = DetectionLoss(strides, gains, rules, head, choices)
         self.gains, self.keypoints = gains, head.keypoints
         self.sigmas = torch.tensor(keypoint_sigmas(head.keypoints[0]))
 

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from yolov12.config.heads import HeadConfig
 from yolov12.data.sample import Targets
+from yolov12.losses.choices import DEFAULT_CHOICES, LossChoices
 from yolov12.losses.detect import DEFAULT_GAINS, DetectionLoss, Foreground, Gains, LossTerms
 from yolov12.models.heads.detect import flatten_levels
 from yolov12.models.heads.segment import SegmentOutputs
@@ -51,9 +52,10 @@ class SegmentationLoss:
         gains: Gains = DEFAULT_GAINS,
         rules: str = "r8363",
         head: HeadConfig | None = None,
+        choices: LossChoices = DEFAULT_CHOICES,
     ) -> None:
-        self.detection = DetectionLoss(strides, gains, rules)
-        self.gains, self.rules = gains, rules
+        self.detection = DetectionLoss(strides, gains, rules, head, choices)
+        self.gains, self.rules, self.choices = gains, rules, choices
 
     def __call__(self, outputs: SegmentOutputs, targets: Targets) -> LossTerms:
         """Gained terms `box`, `seg`, `cls`, `dfl`; `seg` is 0 without objects and for targets without masks."""
@@ -67,7 +69,9 @@ class SegmentationLoss:
                 finest, stride = outputs.detect.box_logits[0], self.detection.strides[0]
                 canvas = (finest.shape[2] * stride, finest.shape[3] * stride)
                 objects = mask_objects(targets, foreground, canvas, (masks.shape[1], masks.shape[2]))
-                seg = mask_term(prototypes, coefficients.flatten(0, 1), masks, objects) / len(foreground.anchor)
+                dice = self.choices.mask == "dice_bce"
+                seg = mask_term(prototypes, coefficients.flatten(0, 1), masks, objects, dice=dice)
+                seg = seg / len(foreground.anchor)
         return {"box": terms["box"], "seg": seg * self.gains.box, "cls": terms["cls"], "dfl": terms["dfl"]}
 
 
@@ -121,8 +125,13 @@ def numbers_in_image(image_index: Tensor) -> Tensor:
     return numbers
 
 
-def mask_term(prototypes: Tensor, coefficients: Tensor, masks: Tensor, objects: MaskObjects) -> Tensor:
+def mask_term(
+    prototypes: Tensor, coefficients: Tensor, masks: Tensor, objects: MaskObjects, *, dice: bool = False
+) -> Tensor:
     """Sum over all anchors of the cross-entropy inside their object's box, weighted.
+
+    With `dice` one minus the Dice coefficient (Milletari et al. 2016, arXiv:1606.04797) inside the box is added for
+    each anchor; it weighs thin objects, of which a box is mostly empty, as much as others.
 
     prototypes    (B, M, h, w) float32
     coefficients  (B * A, M) float32
@@ -144,7 +153,16 @@ def mask_term(prototypes: Tensor, coefficients: Tensor, masks: Tensor, objects: 
         # Binary cross-entropy is softplus(x) - t x; the products with 0 and 1 sum it over the pixels that count.
         loss = functional.softplus(logits) @ within.float()[..., None] - logits @ mask.float()[..., None]
         total = total + (loss.squeeze(2) * objects.weight[group]).sum()
+        if dice:
+            total = total + (dice_losses(logits, mask, within) * (objects.weight[group] > 0)).sum()
     return total
+
+
+def dice_losses(logits: Tensor, mask: Tensor, within: Tensor) -> Tensor:
+    """1 - (2 sum(p t) + 1) / (sum(p) + sum(t) + 1) of logits (n, K, P) over the pixels (n, P) `within`: (n, K)."""
+    probability = logits.sigmoid() * within[:, None]
+    both = (probability @ mask.float()[..., None]).squeeze(2)
+    return 1 - (2 * both + 1) / (probability.sum(2) + mask.sum(1, keepdim=True) + 1)
 
 
 def groups_of_equal_size(pixels: Sequence[int]) -> Iterator[tuple[int, int]]:

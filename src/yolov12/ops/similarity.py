@@ -23,6 +23,36 @@ def box_iou(a: Tensor, b: Tensor) -> Tensor:
     return intersection / (area_a[:, None] + area_b - intersection + EPS)
 
 
+def diou(a: Tensor, b: Tensor) -> Tensor:
+    """Distance IoU of corresponding boxes, (..., 4) and (..., 4) -> (...): IoU minus the centres' distance.
+
+    That is squared, over the squared diagonal of the enclosing box (Zheng et al. 2020, arXiv:1911.08287).
+    """
+    iou, _, enclosing = _overlap(a, b)
+    diagonal = enclosing.square().sum(-1) + EPS
+    distance = (a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]).square().sum(-1) / 4
+    return iou - distance / diagonal
+
+
+def giou(a: Tensor, b: Tensor) -> Tensor:
+    """Generalised IoU of corresponding boxes, (..., 4) and (..., 4) -> (...), in -1..1.
+
+    IoU minus the share of the enclosing box that neither covers (Rezatofighi et al. 2019, arXiv:1902.09630).
+    """
+    iou, union, enclosing = _overlap(a, b)
+    hull = enclosing.prod(-1) + EPS
+    return iou - (hull - union) / hull
+
+
+def _overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """IoU and union (...) of corresponding boxes (..., 4), and width and height (..., 2) of the box around both."""
+    overlap = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(min=0)
+    intersection = overlap.prod(-1)
+    area_a, area_b = ((boxes[..., 2:] - boxes[..., :2]).prod(-1) for boxes in (a, b))
+    union = area_a + area_b - intersection + EPS
+    return intersection / union, union, torch.maximum(a[..., 2:], b[..., 2:]) - torch.minimum(a[..., :2], b[..., :2])
+
+
 def ciou(a: Tensor, b: Tensor) -> Tensor:
     """Complete IoU of corresponding boxes, (..., 4) and (..., 4) -> (...), at most 1.
 

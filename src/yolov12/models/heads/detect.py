@@ -39,13 +39,16 @@ class DetectOutputs(NamedTuple):
 class DetectHead(Head):
     """Feature maps of any number of levels -> DetectOutputs."""
 
-    def __init__(self, config: DetectHeadConfig, features: FeatureSpec) -> None:
+    def __init__(self, config: DetectHeadConfig, features: FeatureSpec, per_cell: int = 1) -> None:
+        """`per_cell` predictions in each cell."""
         super().__init__()
         self.config, self.strides = config, features.strides
         self.box_branches = nn.ModuleList(
-            branch(channels, config.box_channels, SIDES * config.bins) for channels in features.channels
+            branch(channels, config.box_channels, per_cell * SIDES * config.bins) for channels in features.channels
         )
-        self.class_branches = nn.ModuleList(_class_branch(channels, config) for channels in features.channels)
+        self.class_branches = nn.ModuleList(
+            _class_branch(channels, config, per_cell * config.num_classes) for channels in features.channels
+        )
         # Distances that the bins stand for. Decoding knows them; they are here because published files carry them.
         # Not arange, which on the meta device would import a symbolic algebra system.
         values = torch.tensor(range(config.bins), dtype=torch.float32).view(1, -1, 1, 1)
@@ -79,14 +82,14 @@ def branch(channels: int, hidden: int, outputs: int) -> nn.Sequential:
     )
 
 
-def _class_branch(channels: int, config: DetectHeadConfig) -> nn.Sequential:
+def _class_branch(channels: int, config: DetectHeadConfig, outputs: int) -> nn.Sequential:
     hidden = config.class_channels
     if config.class_branch == "plain":
-        return branch(channels, hidden, config.num_classes)
+        return branch(channels, hidden, outputs)
     return nn.Sequential(
         nn.Sequential(DepthwiseConv(channels, 3), ConvNormAct(channels, hidden)),
         nn.Sequential(DepthwiseConv(hidden, 3), ConvNormAct(hidden, hidden)),
-        nn.Conv2d(hidden, config.num_classes, 1),
+        nn.Conv2d(hidden, outputs, 1),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -26,14 +27,22 @@ class SegmentOutputs(NamedTuple):
     prototypes: Tensor
 
 
+MakeConv = Callable[[int, int], nn.Module]
+"""From input and output width to a 3x3 convolution with norm and activation."""
+
+
+def _plain(in_channels: int, out_channels: int) -> nn.Module:
+    return ConvNormAct(in_channels, out_channels, 3)
+
+
 class Prototypes(nn.Module):
     """The finest map, twice as fine: (B, in, H, W) -> (B, M, 2H, 2W)."""
 
-    def __init__(self, in_channels: int, hidden: int, masks: int) -> None:
+    def __init__(self, in_channels: int, hidden: int, masks: int, conv: MakeConv = _plain) -> None:
         super().__init__()
-        self.conv1 = ConvNormAct(in_channels, hidden, 3)
+        self.conv1 = conv(in_channels, hidden)
         self.upsample = nn.ConvTranspose2d(hidden, hidden, 2, stride=2)
-        self.conv2 = ConvNormAct(hidden, hidden, 3)
+        self.conv2 = conv(hidden, hidden)
         self.conv3 = ConvNormAct(hidden, masks)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -50,10 +59,14 @@ class SegmentHead(Head):
         super().__init__()
         self.config, self.strides = config, features.strides
         self.detect = DetectHead(config, features)
-        self.prototypes = Prototypes(features.channels[0], config.prototype_channels, config.masks)
+        self.prototypes = Prototypes(features.channels[0], config.prototype_channels, config.masks, self.conv())
         self.coefficient_branches = nn.ModuleList(
             branch(channels, config.mask_channels, config.masks) for channels in features.channels
         )
+
+    def conv(self) -> MakeConv:
+        """What the prototypes' 3x3 convolutions are."""
+        return _plain
 
     def forward(self, features: tuple[Tensor, ...]) -> SegmentOutputs:
         """Detections and coefficients on every level, prototypes on the finest."""

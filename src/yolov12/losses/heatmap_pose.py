@@ -1,0 +1,57 @@
+"""The loss of keypoints with heatmaps: that of the keypoint head, and the squared error of the heatmaps."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from yolov12.data.sample import Targets
+from yolov12.losses.detect import LossTerms
+from yolov12.losses.pose import PoseLoss
+from yolov12.models.heads.heatmap_pose import HeatmapPoseOutputs
+from yolov12.models.heads.pose import PoseOutputs
+
+SPREAD = 1.5
+"""Standard deviation of a keypoint's Gaussian, in cells of the heatmaps."""
+REACH = 5
+"""Farther than so many cells the Gaussian counts as 0."""
+
+
+class HeatmapPoseLoss(PoseLoss):
+    """Loss of a keypoint head with heatmaps on one batch."""
+
+    def __call__(self, outputs: HeatmapPoseOutputs, targets: Targets) -> LossTerms:  # type: ignore[override]
+        """The terms of the keypoint head, and `heatmap`: squared errors over the number of labelled keypoints."""
+        terms = super().__call__(PoseOutputs(outputs.detect, outputs.keypoints), targets)
+        with torch.autocast(outputs.heatmaps.device.type, enabled=False):
+            heatmaps = outputs.heatmaps.float()
+            if targets.keypoints_input is None:
+                term = heatmaps[:0].sum()  # 0, and reaches the output
+            else:
+                stride = self.detection.strides[0]
+                wanted, count = gaussians(targets, (heatmaps.shape[2], heatmaps.shape[3]), len(heatmaps), stride)
+                term = (heatmaps - wanted).square().sum() / max(count, 1)
+        return {**terms, "heatmap": term * self.gains.heatmap}
+
+
+def gaussians(targets: Targets, size: tuple[int, int], images: int, stride: int) -> tuple[Tensor, int]:
+    """Heatmaps (B, K, H, W) of a batch, where Gaussians meet the larger one, and the number of labelled keypoints."""
+    points = targets.keypoints_input
+    if points is None:
+        raise ValueError("targets without keypoints have no heatmaps")
+    maps = points.new_zeros(images, points.shape[1], *size)
+    rows, kinds = (points[..., 2] != 0).nonzero(as_tuple=True)  # (n,) each
+    # In cells, whose centres lie at 0.5, 1.5, ...
+    places = points[rows, kinds, :2] / stride - 0.5  # (n, 2)
+    around = torch.arange(-REACH, REACH + 1, device=points.device)
+    cells = places.round().long()[:, None] + torch.stack((around, around), 1)  # (n, R, 2) x and y
+    factors = (-(cells - places[:, None]).square() / (2 * SPREAD**2)).exp()  # (n, R, 2)
+    limit = torch.tensor((size[1], size[0]), device=points.device)
+    factors = factors * ((cells >= 0) & (cells < limit))
+    cells = cells.clamp(min=torch.zeros_like(limit), max=limit - 1)
+    values = factors[:, :, None, 1] * factors[:, None, :, 0]  # (n, R, R) rows by columns
+    image = targets.image_index[rows]
+    plane = (image * points.shape[1] + kinds)[:, None, None] * (size[0] * size[1])
+    index = plane + cells[:, :, None, 1] * size[1] + cells[:, None, :, 0]  # (n, R, R)
+    maps.view(-1).scatter_reduce_(0, index.flatten(), values.flatten(), "amax")
+    return maps, len(rows)
