@@ -40,11 +40,13 @@ THRESHOLDS = {"conf": 0.001, "iou": 0.7, "max_det": 100}
 SIDES = ("ours", "peer", "peer-defaults", "shuffled")
 RECIPE = {
     "batch": 8, "nbs": 8, "optimizer": "AdamW", "lr0": 0.002, "momentum": 0.9, "cos_lr": True, "warmup_epochs": 1.0,
-    "mosaic": 0.0, "scale": 0.2, "close_mosaic": 0,
+    "warmup_bias_lr": 0.1, "mosaic": 0.0, "scale": 0.2, "close_mosaic": 0,
 }  # fmt: skip
 AVERAGE = {"ema_tau": 300.0, "ema_decay": 0.998}
 """Of our recipe, too; the peer has no such options."""
-CLASSIFY = {"batch": 32, "nbs": 32, "lr0": 0.001, "auto_augment": "none", "erasing": 0.0}
+CLASSIFY = {
+    "batch": 32, "nbs": 32, "lr0": 0.001, "warmup_bias_lr": 0.0, "auto_augment": "none", "erasing": 0.0,
+}  # fmt: skip
 """What differs where whole pictures are classified: one class a picture is little to learn from."""
 
 

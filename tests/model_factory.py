@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import itertools
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -169,3 +169,12 @@ def _foreign_class() -> type[nn.Module]:
     if not _CLASSES:
         _CLASSES.append(type("DetectionModel", (nn.Module,), {"__module__": FOREIGN_MODULE}))
     return _CLASSES[0]
+
+
+def leaves(outputs: Tensor | tuple[Any, ...]) -> Iterator[Tensor]:
+    """All tensors of a head's raw outputs."""
+    if isinstance(outputs, Tensor):
+        yield outputs
+        return
+    for part in outputs:
+        yield from leaves(part)

@@ -28,6 +28,7 @@ from stub_runtime import StubRuntime
 from yolov12 import YOLO, Result, api
 from yolov12.checkpoint import ModelFile, read_model_file
 from yolov12.config.model import ModelConfig
+from yolov12.config.variants import model_config
 from yolov12.engine.run import starting_model
 from yolov12.engine.trainer import Trainer
 from yolov12.errors import CheckpointError, ConfigError, Interrupted, ResourceError, SetupError, SourceError, UserError
@@ -595,22 +596,25 @@ def test_training_gives_metrics_files_and_the_best_weights(trained: YOLO) -> Non
     assert again.metadata["licence"] == "Apache-2.0"  # that of the weights it started from
 
 
+MODEL = model_config("yolov12n")
+
+
 def test_val_falls_back_to_the_training(capsys: pytest.CaptureFixture[str]) -> None:
     own = header(data="/own.yaml", imgsz=320, single_cls=True)
-    config = val_config({}, own, "detect")
+    config = val_config({}, MODEL, own)
     assert (config.data, config.imgsz, config.single_cls) == ("/own.yaml", 320, True)
     assert capsys.readouterr().err == "imgsz 320: the size this model was trained at\n"
-    config = val_config({"verbose": False, "single_cls": False}, own, "detect")
+    config = val_config({"verbose": False, "single_cls": False}, MODEL, own)
     assert (config.data, config.imgsz, config.single_cls) == ("/own.yaml", 320, False)
-    config = val_config({"data": "other.yaml", "imgsz": (64, 96)}, own, "detect")
+    config = val_config({"data": "other.yaml", "imgsz": (64, 96)}, MODEL, own)
     assert (config.data, config.imgsz, config.single_cls) == ("other.yaml", (64, 96), True)
-    assert val_config({"data": "other.yaml"}, {"training": {"imgsz": 640}}, "detect").imgsz == 640
+    assert val_config({"data": "other.yaml"}, MODEL, {"training": {"imgsz": 640}}).imgsz == 640
     assert capsys.readouterr().err == ""
     for metadata in ({}, header(data=""), {"training": {"data": "theirs.yaml"}}):
         with pytest.raises(ConfigError, match="--data is missing"):
-            val_config({}, metadata, "detect")
+            val_config({}, MODEL, metadata)
     with pytest.raises(ConfigError, match="--data 5: expected str"):
-        val_config({}, header(data=5), "detect")
+        val_config({}, MODEL, header(data=5))
 
 
 def test_a_run_may_be_used_from_another_folder(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack, overload
 
@@ -26,6 +26,7 @@ from yolov12.config.options import CompareOptions, PredictOptions, TrainOptions,
 from yolov12.config.parse import DEFAULT, STRIDE, report_rounding, resolve, storable
 from yolov12.config.run import CheckConfig, CompareConfig, PredictConfig, TrainConfig
 from yolov12.config.tasks import TASKS
+from yolov12.config.variants import usual_size
 from yolov12.data.contract import contract
 from yolov12.data.dataset import load_index, read_data_config
 from yolov12.data.index import DataReport, ImageIndex
@@ -50,7 +51,6 @@ from yolov12.loading import (
     load_model,
     size_to_use,
     trained_size,
-    usual_size,
     val_config,
 )
 from yolov12.metrics import Metrics
@@ -69,16 +69,19 @@ SAMPLES = Path(__file__).resolve().parent / "assets" / "samples"
 class YOLO:
     """A model with its class names.
 
-    `model`: a path, or an embedded or published name with or without `.pt`; `pretrained=False` (or a name that ends in
-    `.yaml`) builds the named architecture with fresh weights. `layout` ("turbo", "v1.0") and `num_classes` apply to
-    names; for a file they must agree with it. `offline` says whether models and pictures may be downloaded; None: as
-    YOLOV12_OFFLINE says. Calls may come from many threads; only `train` and `to` change the object.
+    `model`: a path, or an embedded or published name with or without `.pt`. `pretrained=False` (or a name that ends in
+    `.yaml`) builds the named architecture with fresh weights, and so does a `ModelConfig`, the path of a YAML that
+    describes a network, or a name with other `parts`: `{"backbone": "hybrid", "neck": "context_bifpn"}`. `layout`
+    ("turbo", "v1.0") and `num_classes` apply to names; for a file they must agree with it. `offline` says whether
+    models and pictures may be downloaded; None: as YOLOV12_OFFLINE says. Calls may come from many threads; only `train`
+    and `to` change the object.
     """
 
     def __init__(
         self,
-        model: str | Path,
+        model: str | Path | ModelConfig,
         *,
+        parts: Mapping[str, object] | None = None,
         pretrained: bool = True,
         layout: str = "turbo",
         num_classes: int | None = None,
@@ -88,10 +91,11 @@ class YOLO:
         self._moved = False  # whether `to` has said where to run
         self._noted = False  # whether `predict` has spoken of the size that the model was trained at
         self._offline = offline
+        self._recipe: dict[str, object] = {}  # options of `train` that take the place of its defaults
         self._runtimes: dict[tuple[str, str], Runtime] = {}
         self._lock = threading.Lock()
         file, self.path = load_model(
-            model, pretrained=pretrained, layout=layout, num_classes=num_classes, offline=offline
+            model, parts=parts, pretrained=pretrained, layout=layout, num_classes=num_classes, offline=offline
         )
         self._use(file)
 
@@ -123,7 +127,7 @@ class YOLO:
 
     def info(self, *, imgsz: int | None = None, verbose: bool = True) -> ModelProfile:
         """Layers, output shapes, parameters and GFLOPs at `imgsz` (640, classifiers 224); printed when `verbose`."""
-        described = profile(self.model, imgsz or usual_size(self.task))
+        described = profile(self.model, imgsz or self._usual_size)
         if verbose:
             print(described.table())
             print(attention_report(self.device))
@@ -183,7 +187,7 @@ class YOLO:
                 raise ConfigError(f"--half and --precision {config.precision} contradict each other: leave one out")
             config = dataclasses.replace(config, precision="fp16")
         config = dataclasses.replace(
-            config, imgsz=report_rounding(config.imgsz) if "imgsz" in options else usual_size(self.task)
+            config, imgsz=report_rounding(config.imgsz) if "imgsz" in options else self._usual_size
         )
         predictor = Predictor(self._runtime(config.device, config.precision), self.names, self.task)
         results = self._written(predictor.predict(source, config), config)
@@ -233,7 +237,7 @@ class YOLO:
 
         What is left out is as in the model's training: `imgsz`, and `data` with its `single_cls`.
         """
-        config = val_config(options, self.metadata, self.task)
+        config = val_config(options, self.config, self.metadata)
         index = load_index(
             config.data,
             config.split,
@@ -275,7 +279,9 @@ class YOLO:
         if given.get("resume"):
             trainer = prepare_resume(self.path, given, say)
         else:
-            resolved = resolve(TrainConfig, given, base={"imgsz": usual_size(self.task)}, base_origin=DEFAULT)
+            resolved = resolve(
+                TrainConfig, given, base={"imgsz": self._usual_size, **self._recipe}, base_origin=DEFAULT
+            )
             start = self._start(resolved.config)
             trainer = start_training(resolved, self.config, start, say)
         metrics = trainer.run()
@@ -297,6 +303,10 @@ class YOLO:
         if start.path is None:
             raise ConfigError(f"--weights {config.weights}: has no weights; name a model file or a published model")
         return start.file
+
+    @property
+    def _usual_size(self) -> int:
+        return usual_size(self.config.variant, self.task)
 
     def _as_file(self) -> ModelFile:
         return ModelFile(self.config, dict(self.model.state_dict()), self.names, self.metadata)
@@ -362,7 +372,11 @@ def compare_models(
     contestants = []
     for name, model in zip(models, loaded, strict=True):
         check_keypoints(model.config, index)
-        size = report_rounding(config.imgsz) if "imgsz" in options else size_to_use(model.metadata, task, verbose=False)
+        size = (
+            report_rounding(config.imgsz)
+            if "imgsz" in options
+            else size_to_use(model.config, model.metadata, verbose=False)
+        )
         runtime = model._runtime(config.device, config.precision)
         contestants.append(Contestant(str(name), model.model, model.names, runtime, size))
     comparison = compare(contestants, index, config, task)

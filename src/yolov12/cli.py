@@ -20,7 +20,7 @@ from typing import Any
 from yolov12.config.run import CheckConfig, CompareConfig, PredictConfig, TrainConfig, ValConfig
 from yolov12.config.synthetic import SyntheticConfig
 from yolov12.errors import ImageError, ResourceError, YoloError
-from yolov12.grammar import explicit_options, parse, unknown_words
+from yolov12.grammar import chosen_parts, explicit_options, parse, unknown_words
 
 BUG = 70
 
@@ -86,7 +86,7 @@ def predict(words: argparse.Namespace) -> int:
     model = YOLO(words.model, layout=words.layout, offline=words.offline)
     source = source or str(sample_images(model.task))
     if "imgsz" not in options:
-        options["imgsz"] = size_to_use(model.metadata, model.task, verbose=options["verbose"])
+        options["imgsz"] = size_to_use(model.config, model.metadata, verbose=options["verbose"])
     failed = count = 0
     try:
         for result in model.predict(source, **{**options, "stream": True}):
@@ -114,7 +114,8 @@ def train(words: argparse.Namespace) -> int:
     options = explicit_options(words, TrainConfig)
     own = options.get("pretrained", True) and not options.get("weights")
     fresh = not own and is_model_name(words.model)  # then nothing has to be downloaded
-    model = YOLO(words.model, layout=words.layout, offline=words.offline, pretrained=not fresh)
+    parts = chosen_parts(words)
+    model = YOLO(words.model, parts=parts, layout=words.layout, offline=words.offline, pretrained=not fresh)
     metrics = model.train(**options)
     print(metrics.table())
     print(f"results: {metrics.save_dir}")
@@ -130,7 +131,7 @@ def val(words: argparse.Namespace) -> int:
     table = options.get("verbose", True) and not words.json
     model = YOLO(words.model, layout=words.layout, offline=words.offline)
     if "imgsz" not in options:
-        options["imgsz"] = size_to_use(model.metadata, model.task, verbose=table)
+        options["imgsz"] = size_to_use(model.config, model.metadata, verbose=table)
     metrics = model.val(**{**options, "verbose": False})
     if words.json:
         print_json(metrics.to_dict())
@@ -160,7 +161,8 @@ def info(words: argparse.Namespace) -> int:
     from yolov12.loading import is_model_name
 
     fresh = is_model_name(words.model)  # a published name is described without downloading it
-    model = YOLO(words.model, layout=words.layout, offline=words.offline, pretrained=not fresh)
+    parts = chosen_parts(words)
+    model = YOLO(words.model, parts=parts, layout=words.layout, offline=words.offline, pretrained=not fresh)
     profile = model.info(imgsz=words.imgsz, verbose=not words.json)
     if words.json:
         totals = {"parameters": profile.parameters, "gflops": profile.gflops}

@@ -12,6 +12,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+from yolov12.config.backbones import BACKBONE_CONFIGS
+from yolov12.config.heads import HEAD_CONFIGS
+from yolov12.config.necks import NECK_CONFIGS
 from yolov12.config.parse import field_types, from_text, resolve
 from yolov12.config.run import CheckConfig, CompareConfig, ImageSize, PredictConfig, TrainConfig, ValConfig
 from yolov12.config.synthetic import SyntheticConfig
@@ -90,6 +93,7 @@ def build_parser() -> Parser:
     add_options(child, PredictConfig)
     child = verb("train", "train a model on a data set")
     add_model(child, FRESH_MODEL)
+    add_parts(child)
     add_options(child, TrainConfig)
     child = verb("val", "score a model on a data set, COCO-exact")
     child.add_argument("--json", action="store_true", help="print the metrics as JSON on stdout")
@@ -97,6 +101,7 @@ def build_parser() -> Parser:
     add_options(child, ValConfig)
     child = verb("info", "layers, shapes, parameters, GFLOPs of a model")
     child.add_argument("model", help="a file or a name")
+    add_parts(child)
     child.add_argument("--imgsz", type=int, help="square input size (default 640, classifiers 224)")
     child.add_argument("--json", action="store_true", help="print as JSON")
     add_layout(child)
@@ -124,6 +129,24 @@ def add_model(parser: Parser, default: str | None) -> None:
     text = "a model file, an embedded or published name" + (f" (default {default})" if default else "")
     parser.add_argument("--model", default=default, required=default is None, help=text)
     add_layout(parser)
+
+
+def add_parts(parser: Parser) -> None:
+    """`--model.backbone` and the like: other parts for a named architecture."""
+    kinds = {
+        "backbone": list(BACKBONE_CONFIGS),
+        "neck": list(NECK_CONFIGS),
+        "head": [kind for kind, head in HEAD_CONFIGS.items() if kind != head.task],
+    }
+    for role, names in kinds.items():
+        text = f"another {role} for the named architecture, with fresh weights: {', '.join(names)}"
+        parser.add_argument(f"--model.{role}", dest=f"model.{role}", metavar="KIND", default="", help=text)
+
+
+def chosen_parts(words: argparse.Namespace) -> dict[str, str]:
+    """The parts that were typed, by role."""
+    typed = {name.partition(".")[2]: value for name, value in vars(words).items() if name.startswith("model.")}
+    return {role: kind for role, kind in typed.items() if kind}
 
 
 def add_layout(parser: Parser) -> None:

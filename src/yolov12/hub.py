@@ -34,7 +34,7 @@ MODEL_SUFFIXES = (".pt", ".safetensors")
 OFFLINE_VARIABLE = "YOLOV12_OFFLINE"
 
 PUBLISHED_FAMILY = "yolov12"
-ARCHITECTURE_NAME = re.compile(rf"yolov?\d+[a-z]?({'|'.join(TASK_SUFFIXES)})(\.pt)?")
+ARCHITECTURE_NAME = re.compile(rf"yolov?\d+(-[a-z]+-)?[a-z]?({'|'.join(TASK_SUFFIXES)})(\.pt)?")
 """What has the form of an architecture's name: an error about it says which part there is not."""
 RELEASES = "https://github.com/sunsmarterjie/yolov12/releases/download"
 RELEASE_TAGS = {

@@ -14,18 +14,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+
 from yolov12.checkpoint import ModelFile, fit_state, read_model_file
+from yolov12.checkpoint.model_file import MAX_PARAMETERS
+from yolov12.config.designs import FIELDS, ROLES, read_design, with_parts
 from yolov12.config.heads import PoseHeadConfig
 from yolov12.config.model import ModelConfig
 from yolov12.config.parse import STRIDE, report_rounding, resolve
+from yolov12.config.refit import with_num_classes
 from yolov12.config.run import ImageSize, TrainConfig, ValConfig
-from yolov12.config.tasks import TASKS
-from yolov12.config.variants import check_layout, model_config, parse_variant, with_num_classes
+from yolov12.config.variants import PUBLISHED_FAMILIES, check_layout, model_config, parse_variant, usual_size
 from yolov12.data.index import ImageIndex
-from yolov12.errors import CheckpointError, ConfigError
+from yolov12.data.yaml_nodes import plain_mapping
+from yolov12.errors import CheckpointError, ConfigError, printable
 from yolov12.hub import PUBLISHED_LICENCE, resolve_model
-from yolov12.models.detector import build_model
+from yolov12.models.detector import Detector, build_model
 
+MAX_UNITS = 1000
+"""Repeated units of a network; the largest published one has 36."""
 MAX_CLASSES = 100_000
 """More would take memory before anybody notices the slip."""
 
@@ -38,25 +45,27 @@ class Loaded(NamedTuple):
 
 
 def load_model(
-    model: str | Path, *, pretrained: bool, layout: str, num_classes: int | None, offline: bool | None
+    model: str | Path | ModelConfig,
+    *,
+    pretrained: bool,
+    layout: str,
+    num_classes: int | None,
+    offline: bool | None,
+    parts: Mapping[str, object] | None = None,
 ) -> Loaded:
     """The model that is meant; the arguments are those of `YOLO`.
 
     Raises CheckpointError for what is neither a file nor a name, ConfigError for arguments that contradict the file,
     SetupError when a download is needed but not possible.
     """
-    if not isinstance(model, str | os.PathLike):
-        raise CheckpointError(f"the model must be a path or a name, got {type(model).__name__}")
-    text, classes = str(model), class_count(num_classes)
-    by_layers = text.endswith((".yaml", ".yml"))
-    if by_layers and os.path.exists(text):
-        raise ConfigError(
-            f"{text}: a layer-list YAML is not read. Name a preset (yolov12n, yolov12s, yolov12m, yolov12l, "
-            "yolov12x) or pass a model file"
-        )
-    if by_layers or (not pretrained and names_architecture(text)):
-        config = model_config(text, layout, classes)
+    parts, classes = {name: part for name, part in (parts or {}).items() if part}, class_count(num_classes)
+    config = described_network(model, layout, classes, fresh=not pretrained or bool(parts))
+    if config is not None:
+        config = with_parts(config, parts)
         return Loaded(fresh_model_file(config, number_names(config.num_classes)), None)
+    if parts:
+        raise ConfigError(f"{model}: parts can be swapped in an architecture, such as yolov12n, not in a model file")
+    text = str(model)
     path = resolve_model(text, layout=layout, offline=offline)
     file = read_model_file(path)
     # A `.pt` may have resolved to the `.safetensors` beside it: that is a file, too, whatever it is called.
@@ -74,6 +83,56 @@ def load_model(
         file = dataclasses.replace(file, metadata={"licence": PUBLISHED_LICENCE, **file.metadata})
     file = with_classes(file, classes or len(file.names), fresh=not pretrained)
     return Loaded(file, path if pretrained else None)
+
+
+def described_network(
+    model: str | Path | ModelConfig, layout: str, classes: int | None, *, fresh: bool
+) -> ModelConfig | None:
+    """The architecture that is meant, for fresh weights: a config, a YAML, or a name; None if it is a file to read."""
+    if isinstance(model, ModelConfig):
+        return model if classes is None else with_num_classes(model, classes)
+    if not isinstance(model, str | os.PathLike):
+        raise CheckpointError(f"the model must be a path or a name, got {type(model).__name__}")
+    text = str(model)
+    by_yaml = text.endswith((".yaml", ".yml"))
+    if by_yaml and os.path.isfile(text):
+        config = read_design_file(Path(text))
+        return config if classes is None else with_num_classes(config, classes)
+    if by_yaml or (names_architecture(text) and (fresh or not was_published(text)) and not os.path.exists(text)):
+        return model_config(text, layout, classes)
+    return None
+
+
+def was_published(name: str) -> bool:
+    """Whether the family of an architecture's name has weights at all; designs of our own have not."""
+    return parse_variant(name).family in PUBLISHED_FAMILIES
+
+
+def read_design_file(path: Path) -> ModelConfig:
+    """The network that a YAML of ours describes."""
+    values = plain_mapping(path)
+    if "nc" in values or any(isinstance(values.get(role), list) for role in ROLES):
+        raise ConfigError(
+            f"{printable(path)}: a layer-list YAML is not read. Name a preset (yolov12n, yolov12s, yolov12m, yolov12l, "
+            f"yolov12x), pass a model file, or write a YAML with {', '.join(FIELDS)}"
+        )
+    try:
+        config = read_design(values)
+        check_budget(config)
+    except ConfigError as error:
+        raise ConfigError(f"{printable(path)}: {error}") from error
+    return config
+
+
+def check_budget(config: ModelConfig) -> None:
+    """Raise ConfigError for a network that is larger than any machine's, before memory is taken for it."""
+    units = config.backbone.units + (config.neck.units if config.neck else 0)
+    if units > MAX_UNITS:
+        raise ConfigError(f"{units} repeated units; at most {MAX_UNITS} are built")
+    with torch.device("meta"):
+        count = sum(parameter.numel() for parameter in Detector(config).parameters())
+    if count > MAX_PARAMETERS:
+        raise ConfigError(f"{count:,} parameters; at most {MAX_PARAMETERS:,} are built")
 
 
 def class_count(num_classes: object) -> int | None:
@@ -164,21 +223,16 @@ def trained_size(metadata: Mapping[str, Any]) -> int | None:
     return math.ceil(size / STRIDE) * STRIDE
 
 
-def usual_size(task: str) -> int:
-    """The side at which the published models of a task were trained."""
-    return TASKS[task].usual_size
-
-
-def size_to_use(metadata: Mapping[str, Any], task: str, *, verbose: bool) -> ImageSize:
-    """The size for a caller who names none: that of the training, said on stderr, or the usual one of the task."""
-    usual = usual_size(task)
+def size_to_use(config: ModelConfig, metadata: Mapping[str, Any], *, verbose: bool) -> ImageSize:
+    """The size for a caller who names none: that of the training, said on stderr, or the model's usual one."""
+    usual = usual_size(config.variant, config.task)
     size = trained_size(metadata) or usual
     if verbose and size != usual:
         print(f"imgsz {size}: the size this model was trained at", file=sys.stderr)
     return size
 
 
-def val_config(options: Mapping[str, object], metadata: Mapping[str, Any], task: str) -> ValConfig:
+def val_config(options: Mapping[str, object], model: ModelConfig, metadata: Mapping[str, Any]) -> ValConfig:
     """The config of a validation; what `options` leave out of size and data set (with `single_cls`) is the training's.
 
     Raises ConfigError for wrong options, and where neither they nor the header name a data set.
@@ -189,5 +243,5 @@ def val_config(options: Mapping[str, object], metadata: Mapping[str, Any], task:
     if not config.data:
         raise ConfigError("--data is missing: name the data set's YAML file")
     sized = "imgsz" in options
-    imgsz = report_rounding(config.imgsz) if sized else size_to_use(metadata, task, verbose=config.verbose)
+    imgsz = report_rounding(config.imgsz) if sized else size_to_use(model, metadata, verbose=config.verbose)
     return dataclasses.replace(config, imgsz=imgsz)

@@ -41,6 +41,7 @@ ALLOWED = {
     "evaluation": SCORES | {"inference", "metrics", "drawing"},
     "engine": SCORES | {"inference", "metrics", "evaluation", "folders", "drawing"},
     "api": None,
+    "composition": {"errors", "config", "api"},
     "loading": SCORES | {"hub"},
     "grammar": {"errors", "config", "version"},
     "cli": {"errors", "config", "grammar", "api", "hub", "loading"},
@@ -144,7 +145,10 @@ def test_help_needs_no_torch() -> None:
 def test_public_names() -> None:
     import yolov12
 
-    assert yolov12.__all__ == ["EMBEDDED_MODELS", "YOLO", "Result", "__version__"]
+    assert set(yolov12.__all__) == {
+        *("EMBEDDED_MODELS", "YOLO", "Result", "__version__"),
+        *("DetectionHead", "FPNPANNeck", "TransformerBackbone", "YoloV12"),
+    }
     assert all(getattr(yolov12, name) is not None for name in yolov12.__all__)
     with pytest.raises(AttributeError, match="public names"):
         yolov12.Yolo  # noqa: B018

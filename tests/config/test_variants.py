@@ -8,16 +8,15 @@ import pytest
 
 from yolov12.config.backbones import Yolov12BackboneConfig
 from yolov12.config.heads import DetectHeadConfig, ObbHeadConfig, PoseHeadConfig, SegmentHeadConfig
+from yolov12.config.refit import fit_to_data, with_num_classes
 from yolov12.config.tasks import TASK_SUFFIXES
 from yolov12.config.variants import (
     FAMILIES,
     SCALES,
     Variant,
     check_layout,
-    fit_to_data,
     model_config,
     parse_variant,
-    with_num_classes,
 )
 from yolov12.errors import ConfigError
 

@@ -30,14 +30,25 @@ def from_fields(where: str, config_type: type[T], values: Mapping[str, object]) 
     `config_type` is a dataclass. Whole numbers, truth values and texts must have exactly their type; a list becomes a
     tuple of whole numbers. Values of any other type are taken as they are: the caller has built them.
     """
-    hints = {name: hint for name, hint in typing.get_type_hints(config_type).items() if not _is_class_var(hint)}
+    checked = checked_fields(where, config_type, values)
+    # Also those that a base has given a default are not required.
+    required = {name for name in _hints(config_type) if not hasattr(config_type, name)}
+    if missing := sorted(required - set(values)):
+        raise ConfigError(f"{where}: missing {', '.join(missing)}")
+    return config_type(**checked)
+
+
+def checked_fields(where: str, config_type: type[Any], values: Mapping[str, object]) -> dict[str, Any]:
+    """`values` as `config_type` takes them; raises ConfigError for a field that there is not, or of another type."""
+    hints = _hints(config_type)
     for name in values:
         if name not in hints:
             raise ConfigError(f"{where}.{name} is not a field.{did_you_mean(name, hints)} Fields: {', '.join(hints)}")
-    required = {name for name in hints if not hasattr(config_type, name)}  # also those that a base has given a default
-    if missing := sorted(required - set(values)):
-        raise ConfigError(f"{where}: missing {', '.join(missing)}")
-    return config_type(**{name: _field_value(f"{where}.{name}", hints[name], value) for name, value in values.items()})
+    return {name: _field_value(f"{where}.{name}", hints[name], value) for name, value in values.items()}
+
+
+def _hints(config_type: type[Any]) -> dict[str, Any]:
+    return {name: hint for name, hint in typing.get_type_hints(config_type).items() if not _is_class_var(hint)}
 
 
 def _is_class_var(hint: Any) -> bool:

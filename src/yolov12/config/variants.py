@@ -7,18 +7,23 @@ checked and help printed at once.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
-from yolov12.config.backbones import Yolo11BackboneConfig, Yolov8BackboneConfig, Yolov12BackboneConfig
+from yolov12.config.backbones import (
+    HybridBackboneConfig,
+    TransformerBackboneConfig,
+    Yolo11BackboneConfig,
+    Yolov8BackboneConfig,
+    Yolov12BackboneConfig,
+)
 from yolov12.config.fields import require_choice
-from yolov12.config.heads import DEFAULT_KEYPOINTS, HEAD_CONFIGS, HeadConfig, PoseHeadConfig
+from yolov12.config.heads import DEFAULT_KEYPOINTS, HEAD_CONFIGS
 from yolov12.config.model import LAYOUTS, STANDARD, ModelConfig
-from yolov12.config.necks import PAFPNConfig
-from yolov12.config.parts import WIDTH_MULTIPLE, BackboneConfig
+from yolov12.config.necks import AttentionPANConfig, ContextBiFPNConfig, PAFPNConfig
+from yolov12.config.parts import WIDTH_MULTIPLE, BackboneConfig, NeckConfig
 from yolov12.config.tasks import TASK_SUFFIXES, TASKS
 from yolov12.errors import ConfigError, did_you_mean
 
@@ -101,27 +106,29 @@ class Variant(NamedTuple):
 
     @property
     def name(self) -> str:
-        """`yolov12n`, `yolov12n-seg` and the like."""
-        return f"{self.family}{self.scale}{TASKS[self.task].suffix}"
+        """`yolov12n`, `yolov12n-seg`, `yolov12-hybrid-n` and the like."""
+        dash = "-" if "-" in self.family else ""
+        return f"{self.family}{dash}{self.scale}{TASKS[self.task].suffix}"
 
 
 class Trunk(NamedTuple):
     """The parts of a network that its tasks share; classifiers leave the neck out."""
 
     backbone: BackboneConfig
-    neck: PAFPNConfig
+    neck: NeckConfig
 
 
 class Family(NamedTuple):
     """A row of the table of families: its sizes, its layouts (the first is the default), and how a size is built."""
 
-    scales: Mapping[str, Scale]
+    scales: tuple[str, ...]
     layouts: tuple[str, ...]
     class_branch: str
     trunk: Callable[[Variant, str], Trunk]
 
 
 _NAME = re.compile(r"yolov?(?P<family>\d+)(?P<scale>[a-z]?)(?P<task>(-[a-z]+)?)(\.pt|\.yaml|\.yml)?")
+_DESIGN_NAME = re.compile(r"yolov?(?P<family>12-[a-z]+)-(?P<scale>[a-z])(?P<task>(-[a-z]+)?)(\.pt|\.yaml|\.yml)?")
 
 
 def parse_variant(name: str) -> Variant:
@@ -129,8 +136,8 @@ def parse_variant(name: str) -> Variant:
 
     Raises ConfigError naming what is available.
     """
-    available = [f"{family}{scale}" for family, row in FAMILIES.items() for scale in row.scales]
-    match = _NAME.fullmatch(name)
+    available = [Variant(family, scale, "detect").name for family, row in FAMILIES.items() for scale in row.scales]
+    match = _DESIGN_NAME.fullmatch(name) or _NAME.fullmatch(name)
     if match is None or match["task"] not in TASK_SUFFIXES:
         suffixes = ", ".join(suffix for suffix in TASK_SUFFIXES if suffix)
         raise ConfigError(
@@ -222,37 +229,44 @@ def _pooled(channels: tuple[int, ...], variant: Variant) -> tuple[int, ...]:
     return channels if TASKS[variant.task].boxes else channels[:-1]
 
 
+def _hybrid(variant: Variant, layout: str) -> Trunk:
+    scale = variant.scale
+    return Trunk(HybridBackboneConfig.at_scale(scale), ContextBiFPNConfig.at_scale(scale))
+
+
+def _transformer(variant: Variant, layout: str) -> Trunk:
+    scale = variant.scale
+    return Trunk(TransformerBackboneConfig.at_scale(scale), AttentionPANConfig.at_scale(scale))
+
+
+PUBLISHED_FAMILIES = ("yolov12", "yolo11", "yolov8")
+"""Those with published weights; a backbone's kind is the name of its family."""
 FAMILIES: dict[str, Family] = {
-    "yolov12": Family(SCALES, LAYOUTS, "depthwise", _yolov12),
-    "yolo11": Family(SCALES, (STANDARD,), "depthwise", _yolo11),
-    "yolov8": Family(SCALES_V8, (STANDARD,), "plain", _yolov8),
+    "yolov12": Family(tuple(SCALES), LAYOUTS, "depthwise", _yolov12),
+    "yolo11": Family(tuple(SCALES), (STANDARD,), "depthwise", _yolo11),
+    "yolov8": Family(tuple(SCALES_V8), (STANDARD,), "plain", _yolov8),
+    "yolov12-hybrid": Family(("n", "s", "m", "x"), (STANDARD,), "depthwise", _hybrid),
+    "yolov12-transformer": Family(("n", "s", "m"), (STANDARD,), "depthwise", _transformer),
 }
+INPUT_SIZES = {("yolov12-hybrid", "m"): 800, ("yolov12-hybrid", "x"): 1280}
+"""Side in pixels that a model is meant for, where it is not that of its task."""
 
 
-def with_num_classes(config: ModelConfig, num_classes: int) -> ModelConfig:
-    """The same architecture for another number of classes; a class branch of the published width stays one."""
-    head = config.heads[config.task]
-    if head.num_classes == num_classes:
-        return config
-    finest = config.neck.finest_channels if config.neck is not None else 0
-    return _with_head(config, head.with_classes(num_classes, finest))
+def usual_size(variant: str, task: str) -> int:
+    """The side in pixels at which a model is trained and used unless somebody says otherwise."""
+    try:
+        parsed = parse_variant(variant)
+    except ConfigError:  # a network of somebody's own
+        return TASKS[task].usual_size
+    return INPUT_SIZES.get((parsed.family, parsed.scale), TASKS[task].usual_size)
 
 
-def fit_to_data(config: ModelConfig, num_classes: int, keypoint_shape: tuple[int, int] | None = None) -> ModelConfig:
-    """The same architecture for a data set's classes and, where the head is one for poses, its K keypoints of D values.
-
-    A keypoint branch of the published width stays one. Without `keypoint_shape` the keypoints stay as they are.
-    """
-    config = with_num_classes(config, num_classes)
-    head = config.heads[config.task]
-    if not isinstance(head, PoseHeadConfig) or config.neck is None or keypoint_shape in (None, head.keypoints):
-        return config
-    keypoints = (int(keypoint_shape[0]), int(keypoint_shape[1]))
-    return _with_head(config, head.with_keypoints(keypoints, config.neck.finest_channels))
-
-
-def _with_head(config: ModelConfig, head: HeadConfig) -> ModelConfig:
-    return dataclasses.replace(config, heads={**config.heads, config.task: head})
+def published_trunk(kind: str, variant: Variant) -> Trunk | None:
+    """Backbone and neck of a published family at the size of `variant`, as its task needs them."""
+    if kind not in PUBLISHED_FAMILIES:
+        return None
+    row = FAMILIES[kind]
+    return row.trunk(variant._replace(family=kind), row.layouts[0])
 
 
 def scaled_channels(nominal: int, scale: Scale) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -46,6 +47,27 @@ def read_mapping(path: Path) -> yaml.MappingNode:
     if not isinstance(root, yaml.MappingNode):
         raise DataError(f"{printable(path)}:1: YAML: expected 'key: value' lines such as 'train: images/train'")
     return root
+
+
+def plain_mapping(path: Path) -> dict[str, Any]:
+    """A whole YAML file as mappings, lists, texts and numbers; a key that comes twice is an error."""
+    found = _plain(path, read_mapping(path))
+    return dict(found)
+
+
+def _plain(path: Path, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(path, item) for item in node.value]
+    if not isinstance(node, yaml.MappingNode):
+        return yaml.constructor.SafeConstructor().construct_object(node)
+    values: dict[str, Any] = {}
+    for key, value in node.value:
+        name = printable(str(key.value))[:80]
+        if not is_text(key) or name in values:
+            problem = "comes twice" if name in values else "is not a text"
+            raise DataError(f"{printable(path)}:{key.start_mark.line + 1}: {name}: {problem}")
+        values[name] = _plain(path, value)
+    return values
 
 
 def _check_events(path: Path, text: str) -> None:

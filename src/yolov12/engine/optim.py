@@ -43,10 +43,10 @@ def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
     """
     groups: dict[str, list[nn.Parameter]] = {"biases": [], "weights": [], "norm_weights": []}
     for module in model.modules():
-        norm = isinstance(module, nn.modules.batchnorm._NormBase)
+        norm = isinstance(module, (nn.modules.batchnorm._NormBase, nn.LayerNorm))
         for name, parameter in module.named_parameters(recurse=False):
             if parameter.requires_grad:
-                groups["biases" if name == "bias" else "norm_weights" if norm else "weights"].append(parameter)
+                groups["biases" if name.endswith("bias") else "norm_weights" if norm else "weights"].append(parameter)
     return [{"name": name, "params": parameters} for name, parameters in groups.items()]
 
 

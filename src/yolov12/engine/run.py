@@ -14,10 +14,12 @@ import numpy as np
 
 from yolov12.atomic import remove_stale
 from yolov12.checkpoint import ModelFile, fit_state
+from yolov12.config.heads import COCO_ANCHORS, AnchorHeadConfig
 from yolov12.config.model import ModelConfig
 from yolov12.config.parse import USER, Resolved, resolve, round_up_to_stride
+from yolov12.config.refit import fit_to_data
 from yolov12.config.run import TrainConfig
-from yolov12.config.variants import fit_to_data
+from yolov12.data.anchors import anchor_sizes
 from yolov12.data.dataset import load_index
 from yolov12.data.index import ImageIndex, shared_images
 from yolov12.data.loader import mirrors
@@ -56,7 +58,10 @@ def start_training(
     if not mirrors(train, architecture.task):
         print("note: the data set has no flip_idx, so pictures are not mirrored in training", file=sys.stderr)
     names = dict(enumerate(train.names))
-    model = starting_model(fit_to_data(architecture, len(names), train.keypoint_shape), names, start, config.seed)
+    architecture = fit_to_data(architecture, len(names), train.keypoint_shape)
+    if start is None:  # weights have learnt to work with their own
+        architecture = with_anchors_of(train, architecture, config.imgsz)
+    model = starting_model(architecture, names, start, config.seed)
     resolved = settle_optimizer(resolved, len(names), nominal_iterations(len(train), config))
     require_space(run_parent(model.config.task, config.project), disk_bytes(model))
     folder = new_run_folder(model.config.task, config.project, config.name, exist_ok=config.exist_ok)
@@ -72,6 +77,17 @@ def start_training(
     write_json(folder / "report.json", {"train": train.report.to_dict(), "val": val.report.to_dict()})
     print(f"training into {folder} on {device}", file=sys.stderr)
     return Trainer(TrainJob(model, names, resolved, train, val, folder, device, run))
+
+
+def with_anchors_of(index: ImageIndex, architecture: ModelConfig, imgsz: int) -> ModelConfig:
+    """The architecture with anchors of the data set where it has anchors, unless somebody has chosen some."""
+    head = architecture.heads[architecture.task]
+    if not isinstance(head, AnchorHeadConfig) or head.anchors != COCO_ANCHORS:
+        return architecture
+    anchors = anchor_sizes(index, imgsz, len(head.anchors) // 2)
+    print(f"anchors {' '.join(f'{w}x{h}' for w, h in zip(anchors[::2], anchors[1::2], strict=True))}", file=sys.stderr)
+    head = dataclasses.replace(head, anchors=anchors)
+    return dataclasses.replace(architecture, heads={**architecture.heads, architecture.task: head})
 
 
 def prepare_resume(path: Path | None, options: Mapping[str, object], say: Say) -> Trainer:

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from yolov12.config.backbones import HEAD_DIM
-from yolov12.config.model import ModelConfig
+from yolov12.config.model import LAYOUTS, ModelConfig
+from yolov12.config.necks import PAFPNConfig
 from yolov12.config.tasks import TASKS
 from yolov12.errors import CheckpointError
 from yolov12.models.detector import Detector
@@ -95,6 +96,18 @@ class Piece(NamedTuple):
     rows: Tensor | None
 
 
+NECK_BLOCKS = {"yolov12": "relan", "yolo11": "c3k2", "yolov8": "c2f"}
+"""By kind of backbone, the block of the neck that it was published with."""
+
+
+def is_published_form(config: ModelConfig) -> bool:
+    """Whether there is a published layout for such a network, whatever its widths."""
+    neck, kind = config.neck, config.backbone.kind
+    known = kind in LAYERS and (config.layout in LAYOUTS) == (kind == "yolov12")
+    plain = isinstance(neck, PAFPNConfig) and (neck.block, neck.upsample) == (NECK_BLOCKS.get(kind), "nearest")
+    return known and (neck is None or plain) and config.heads[config.task].kind == config.task
+
+
 def official_layers(kind: str, task: str) -> dict[int, str]:
     """Published layer number -> our part, by kind of backbone and task; the head comes last."""
     layers = (LAYERS if TASKS[task].boxes else CLASSIFY_LAYERS)[kind]
@@ -104,10 +117,15 @@ def official_layers(kind: str, task: str) -> dict[int, str]:
 def official_layer_prefixes(config: ModelConfig) -> dict[int, str]:
     """Published layer number -> prefix of our parameter names, for the layers that hold parameters.
 
-    Raises CheckpointError for a network with several heads, which has no published form.
+    Raises CheckpointError for a network with several heads or parts of different families: it has no published form.
     """
     if len(config.heads) > 1:
         raise CheckpointError(f"a network with several heads ({', '.join(config.heads)}) has no published form")
+    if not is_published_form(config):
+        parts = [config.backbone.kind, *([config.neck.kind] if config.neck else []), config.heads[config.task].kind]
+        raise CheckpointError(
+            f"a network of the parts {', '.join(parts)} has no published form; save it as .safetensors"
+        )
     return official_layers(config.backbone.kind, config.task)
 
 

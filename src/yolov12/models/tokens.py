@@ -106,7 +106,7 @@ class SubsampledAttention(Attention):
         super().__init__()
         self.channels, self.heads, self.window = channels, channels // HEAD_DIM, window
         self.query = nn.Linear(channels, channels)
-        self.summary = nn.Conv2d(channels, channels, window, window)
+        self.summary = nn.Conv2d(channels, channels, window, window, groups=channels)
         self.norm = nn.LayerNorm(channels)
         self.key_value = nn.Linear(channels, 2 * channels)
         self.projection = nn.Linear(channels, channels)

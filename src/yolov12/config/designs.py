@@ -1,0 +1,115 @@
+"""Networks of swapped parts: a named model with another backbone, neck or head, and what a YAML says of one. No torch.
+
+A part is said as the name of its kind, as a mapping with the kind and some of its fields, or as a config. What is not
+said is as it belongs to the size of the named model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from yolov12.config.backbones import BACKBONE_CONFIGS
+from yolov12.config.fields import checked_fields, require_mapping
+from yolov12.config.heads import DEFAULT_KEYPOINTS, HEAD_CONFIGS, DetectHeadConfig, HeadConfig, PoseHeadConfig
+from yolov12.config.model import STANDARD, ModelConfig
+from yolov12.config.necks import NECK_CONFIGS
+from yolov12.config.parts import BackboneConfig, NeckConfig, PartConfig
+from yolov12.config.tasks import TASKS
+from yolov12.config.variants import model_config, parse_variant, published_trunk
+from yolov12.errors import ConfigError, did_you_mean
+
+ROLES = ("backbone", "neck", "head")
+FIELDS = ("model", "num_classes", *ROLES)
+"""Of a YAML that describes a network."""
+
+P = TypeVar("P", bound=PartConfig)
+
+
+def with_parts(config: ModelConfig, parts: Mapping[str, object]) -> ModelConfig:
+    """`config` with the `parts` that are named: backbone, neck, head. Raises ConfigError for what does not fit."""
+    for role in parts:
+        if role not in ROLES:
+            raise ConfigError(f"{role!r} is not a part.{did_you_mean(role, ROLES)} Parts: {', '.join(ROLES)}")
+    said = {role: part for role, part in parts.items() if part not in (None, "")}
+    if not said:
+        return config
+    backbone, neck = config.backbone, config.neck
+    if "backbone" in said:
+        backbone = _part("backbone", said["backbone"], BACKBONE_CONFIGS, _usual_backbones(config))
+    if "neck" in said:
+        if neck is None:
+            raise ConfigError(f"--model.neck: a {config.task} model has none")
+        neck = _part("neck", said["neck"], NECK_CONFIGS, _usual_necks(config))
+    head = _head(config, said.get("head", config.heads[config.task].kind), neck)
+    return dataclasses.replace(config, layout=STANDARD, backbone=backbone, neck=neck, heads={config.task: head})
+
+
+def read_design(values: Mapping[str, Any]) -> ModelConfig:
+    """The network that a YAML describes: the name of a `model`, what differs from it, and `num_classes`."""
+    for name in values:
+        if name not in FIELDS:
+            raise ConfigError(f"{name} is not a field.{did_you_mean(name, FIELDS)} Fields: {', '.join(FIELDS)}")
+    name, classes = values.get("model", "yolov12n"), values.get("num_classes")
+    if not isinstance(name, str):
+        raise ConfigError(f"model {name!r}: expected the name of a model, such as yolov12n")
+    if classes is not None and type(classes) is not int:
+        raise ConfigError(f"num_classes {classes!r}: expected a whole number")
+    parts = {role: values[role] for role in ROLES if role in values}
+    return with_parts(model_config(name, num_classes=classes), parts)
+
+
+def _usual_backbones(config: ModelConfig) -> dict[str, BackboneConfig]:
+    """Each kind as it belongs to the size of `config`."""
+    variant = parse_variant(config.variant)
+    scaled = {kind: part.at_scale for kind, part in BACKBONE_CONFIGS.items() if not published_trunk(kind, variant)}
+    usual = {kind: at_scale(variant.scale) for kind, at_scale in scaled.items()}
+    for kind in BACKBONE_CONFIGS:
+        if trunk := published_trunk(kind, variant):
+            usual[kind] = trunk.backbone
+    return {**usual, config.backbone.kind: config.backbone}
+
+
+def _usual_necks(config: ModelConfig) -> dict[str, NeckConfig]:
+    variant = parse_variant(config.variant)
+    trunk = published_trunk("yolov12", variant)
+    usual = {kind: part.at_scale(variant.scale) for kind, part in NECK_CONFIGS.items() if kind != "pafpn"}
+    if trunk is not None:
+        usual["pafpn"] = trunk.neck
+    return usual if config.neck is None else {**usual, config.neck.kind: config.neck}
+
+
+def _head(config: ModelConfig, said: object, neck: NeckConfig | None) -> HeadConfig:
+    """The head that is said, its widths as they belong to the neck."""
+    before = config.heads[config.task]
+    finest = neck.finest_channels if neck is not None else 0
+    keypoints = before.keypoints if isinstance(before, PoseHeadConfig) else DEFAULT_KEYPOINTS
+    branch = before.class_branch if isinstance(before, DetectHeadConfig) else "depthwise"
+    usual = {
+        kind: head.fitted(before.num_classes, finest, keypoints=keypoints, class_branch=branch)
+        for kind, head in HEAD_CONFIGS.items()
+        if head.task == config.task
+    }
+    others = {kind: head.task for kind, head in HEAD_CONFIGS.items() if kind not in usual}
+    if isinstance(said, str) and said in others:
+        raise ConfigError(
+            f"--model.head {said!r} is for {others[said]}, the model is for {config.task}: name "
+            f"{config.variant.removesuffix(TASKS[config.task].suffix)}{TASKS[others[said]].suffix}, "
+            f"or one of {', '.join(usual)}"
+        )
+    return _part("head", said, HEAD_CONFIGS, usual)
+
+
+def _part(role: str, said: object, kinds: Mapping[str, type[P]], usual: Mapping[str, P]) -> P:
+    """A part from its kind, from a mapping with its kind and fields, or as it is."""
+    where = f"--model.{role}"
+    if isinstance(said, PartConfig):
+        if not isinstance(said, tuple(kinds.values())):
+            raise ConfigError(f"{where}: {type(said).__name__} is not the config of a {role}")
+        return said  # type: ignore[return-value]
+    fields = {"kind": said} if isinstance(said, str) else dict(require_mapping(where, said))
+    kind = fields.pop("kind", None)
+    if not isinstance(kind, str) or kind not in usual:
+        raise ConfigError(f"{where} {kind!r}: choose from {', '.join(sorted(usual))}.{did_you_mean(kind, usual)}")
+    return dataclasses.replace(usual[kind], **checked_fields(f"{where}.{kind}", kinds[kind], fields))

@@ -1,0 +1,109 @@
+"""The whole product of backbones, necks and heads: every combination builds, is stored, learns and predicts."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+import torch
+
+from model_factory import leaves
+from part_factory import BACKBONES, HEADS, NECKS, PAIRS, PRODUCT, network
+from yolov12.checkpoint.model_file import check_state
+from yolov12.config.backbones import BACKBONE_CONFIGS, TimmBackboneConfig
+from yolov12.config.heads import HEAD_CONFIGS
+from yolov12.config.model import ModelConfig
+from yolov12.config.necks import NECK_CONFIGS
+from yolov12.data.sample import Targets
+from yolov12.inference.runtimes import TorchRuntime
+from yolov12.losses.criterion import LOSSES, Criterion
+from yolov12.models.detector import build_model, fuse
+from yolov12.models.profile import profile
+
+TARGETS = Targets(
+    image_index=torch.tensor([0, 0, 1]),
+    labels=torch.tensor([0, 1, 2]),
+    boxes_input=torch.tensor([[10.0, 10, 40, 50], [30, 20, 60, 60], [5, 5, 30, 60]]),
+    masks=torch.arange(2 * 16 * 16).view(2, 16, 16) % 3,
+    keypoints_input=torch.cat((torch.arange(24).view(3, 4, 2) * 2.5, torch.full((3, 4, 1), 2)), 2),
+    rotated_input=torch.tensor([[25, 30, 30, 40, 0.3], [45, 40, 30, 40, 0.1], [16, 32, 25, 55, 1.0]]),
+)
+
+
+def images() -> torch.Tensor:
+    return torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+
+def test_registered_means_tested() -> None:
+    assert {part.kind for part in BACKBONES.values()} == set(BACKBONE_CONFIGS) - {"timm"}
+    assert {part.kind for part in NECKS.values()} == set(NECK_CONFIGS)
+    assert {part.kind for part in HEADS.values()} == set(HEAD_CONFIGS) == set(LOSSES)
+
+
+@pytest.mark.parametrize("parts", PRODUCT, ids="-".join)
+def test_a_combination_learns(parts: tuple[str, str, str]) -> None:
+    """One step of every loss: finite, and most parameters learn (branches of levels without objects do not)."""
+    config = network(*parts)
+    assert ModelConfig.from_dict(config.to_dict()) == config
+    model = build_model(config, seed=0).train()
+    check_state(model.state_dict(), config)
+    criterion = Criterion(config)
+    criterion.total(criterion(model(images()), TARGETS), 2).backward()
+    parameters = dict(model.named_parameters())
+    assert all(value.grad is None or value.grad.isfinite().all() for value in parameters.values())
+    learning = [name for name, value in parameters.items() if value.grad is not None and value.grad.any()]
+    assert len(learning) > 0.5 * len(parameters)
+
+
+@pytest.mark.parametrize("parts", PAIRS, ids="-".join)
+def test_every_parameter_matters(parts: tuple[str, str, str]) -> None:
+    """In eval mode, where no norm hides a constant: each output depends on each trainable parameter."""
+    model = build_model(network(*parts), seed=0).eval()
+    generator = torch.Generator().manual_seed(1)
+    total = torch.zeros(())
+    for level in leaves(model(torch.rand(2, 3, 64, 96, generator=generator))[model.config.task]):
+        total = total + (level * torch.randn(level.shape, generator=generator)).sum()
+    total.backward()
+    idle = [
+        name
+        for name, value in model.named_parameters()
+        if value.requires_grad and (value.grad is None or not value.grad.any())
+    ]
+    # A classifier sees the coarsest map alone: what a backbone makes of the finer ones is of no use to it.
+    finer = ("backbone.between.1", "backbone.lateral", "backbone.fusions.0", "backbone.fusions.1")
+    assert [name for name in idle if parts[2] != "classify" or not name.startswith(finer)] == []
+
+
+@pytest.mark.parametrize("parts", PAIRS, ids="-".join)
+def test_folded_and_batched_networks_agree(parts: tuple[str, str, str]) -> None:
+    """The runtime's folded copy says what the network says, and an image's answer does not depend on its batch."""
+    model = build_model(network(*parts), seed=0).eval()
+    with torch.inference_mode():
+        whole = model.head.decode(model(images())[model.config.task])
+        single = model.head.decode(model(images()[:1])[model.config.task])
+        folded = fuse(model).head.decode(fuse(model)(images())[model.config.task])
+    torch.testing.assert_close(single.dense, whole.dense[:1], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(folded.dense, whole.dense, rtol=1e-3, atol=1e-3)
+    canvas = (images()[:1] * 255).to(torch.uint8)
+    decoded = TorchRuntime(model)(canvas.permute(0, 2, 3, 1).flip(3).contiguous().numpy(), 0.0)
+    with torch.inference_mode():
+        expected = model.head.decode(model(canvas.float() / 255)[model.config.task])
+    torch.testing.assert_close(torch.from_numpy(decoded.dense), expected.dense, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_the_profile_counts_all_parameters(backbone: str) -> None:
+    for neck in NECKS:
+        config = network(backbone, neck, "detect")
+        expected = sum(parameter.numel() for parameter in build_model(config, seed=0).parameters())
+        assert profile(build_model(config, seed=0), 64).parameters == expected
+
+
+@pytest.mark.skipif(importlib.util.find_spec("timm") is None, reason="timm is an extra")
+def test_timm_backbone() -> None:
+    config = network("hybrid", "pafpn", "detect")
+    changed = ModelConfig.from_dict(
+        {**config.to_dict(), "backbone": {"kind": "timm", "name": TimmBackboneConfig().name}}
+    )
+    model = build_model(changed, seed=0).eval()
+    assert [tuple(level.shape[2:]) for level in model.backbone(images())] == [(8, 8), (4, 4), (2, 2)]
