@@ -12,13 +12,13 @@ import pytest
 
 from yolov12.config.heads import PoseHeadConfig
 from yolov12.config.model import LAYOUTS, ModelConfig
-from yolov12.config.tasks import TASK_SUFFIXES
-from yolov12.config.variants import FAMILIES, SCALES, model_config
+from yolov12.config.tasks import TASK_SUFFIXES, TASKS
+from yolov12.config.variants import FAMILIES, SCALES, Variant, model_config
 from yolov12.errors import ConfigError
 
 ALL = [
     *((f"yolov12{scale}", layout) for scale in SCALES for layout in LAYOUTS),
-    *((f"{family}n{suffix}", layout) for family in FAMILIES for suffix in TASK_SUFFIXES for layout in LAYOUTS),
+    *((Variant(family, "n", task).name, layout) for family in FAMILIES for task in TASKS for layout in LAYOUTS),
 ]
 
 
@@ -57,9 +57,9 @@ def _broken(path: str, value: Any, variant: str = "yolov12n") -> dict[str, Any]:
         (
             "backbone/kind",
             "yolov21",
-            "model.backbone.kind 'yolov21': choose from yolo11, yolov12, yolov8. Did you",
+            "model.backbone.kind 'yolov21': choose from hybrid, timm, transformer, yolo11, yolov12, yolov8. Did",
         ),
-        ("neck/kind", ["pafpn"], "model.neck.kind ['pafpn']: choose from pafpn"),
+        ("neck/kind", ["pafpn"], "model.neck.kind ['pafpn']: choose from attention_pan, context_bifpn, pafpn"),
         ("backbone/chanels", [1], "model.backbone.chanels is not a field. Did you mean 'channels'?"),
         ("backbone/repeats", ..., "model.backbone: missing repeats"),
         ("backbone/repeats", "2", "model.backbone.repeats = '2': expected int, got str"),

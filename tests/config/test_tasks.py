@@ -9,12 +9,11 @@ from yolov12.config.variants import DEFAULT_CLASSES, model_config
 from yolov12.data.label_formats import TASK_LABELS
 from yolov12.data.synthetic_layout import RECIPES
 from yolov12.data.synthetic_scene import STREAMS
-from yolov12.losses.criterion import LOSSES
 from yolov12.metrics.base import result_columns
 from yolov12.postprocess import POSTPROCESS
 
 
-@pytest.mark.parametrize("table", [DEFAULT_CLASSES, TASK_LABELS, RECIPES, LOSSES, POSTPROCESS, STREAMS])
+@pytest.mark.parametrize("table", [DEFAULT_CLASSES, TASK_LABELS, RECIPES, POSTPROCESS, STREAMS])
 def test_every_table_has_all_tasks(table: dict[str, object]) -> None:
     assert set(table) == set(TASKS)
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import pytest
 
 from yolov12.config.backbones import Yolov12BackboneConfig
 from yolov12.config.heads import DetectHeadConfig, ObbHeadConfig, PoseHeadConfig, SegmentHeadConfig
 from yolov12.config.refit import fit_to_data, with_num_classes
-from yolov12.config.tasks import TASK_SUFFIXES
+from yolov12.config.tasks import TASK_SUFFIXES, TASKS
 from yolov12.config.variants import (
     FAMILIES,
-    SCALES,
     Variant,
     check_layout,
     model_config,
@@ -125,9 +125,11 @@ def test_other_classes_leave_every_odd_width_of_a_head_as_it_is() -> None:
     assert found.heads["detect"] == dataclasses.replace(odd, num_classes=80)
 
 
-def test_names_are_put_together_as_they_are_taken_apart() -> None:
-    for name in (f"{family}{scale}{suffix}" for family in FAMILIES for scale in SCALES for suffix in TASK_SUFFIXES):
-        assert parse_variant(name).name == name
+@pytest.mark.parametrize("family", FAMILIES)
+def test_names_are_put_together_as_they_are_taken_apart(family: str) -> None:
+    for scale, task in itertools.product(FAMILIES[family].scales, TASKS):
+        name = Variant(family, scale, task).name
+        assert parse_variant(name) == Variant(family, scale, task)
         assert model_config(name).variant == name
 
 
@@ -179,12 +181,13 @@ def test_yolov8_keeps_its_class_branch(suffix: str) -> None:
         assert head.class_branch == expected
 
 
-@pytest.mark.parametrize("suffix", TASK_SUFFIXES)
+@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_classes_of_every_task_change_both_ways(family: str, suffix: str) -> None:
-    config = model_config(f"{family}n{suffix}", num_classes=3)
+def test_classes_of_every_task_change_both_ways(family: str, task: str) -> None:
+    name = Variant(family, "n", task).name
+    config = model_config(name, num_classes=3)
     wide = with_num_classes(config, 90)
-    assert wide == model_config(f"{family}n{suffix}", num_classes=90)
+    assert wide == model_config(name, num_classes=90)
     assert with_num_classes(wide, 3) == config
     assert with_num_classes(config, 3) is config
 

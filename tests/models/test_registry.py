@@ -58,8 +58,8 @@ def test_an_unknown_name_lists_the_choices() -> None:
 
 
 def test_what_is_registered() -> None:
-    assert (BACKBONES.kinds, NECKS.kinds) == (("yolo11", "yolov12", "yolov8"), ("pafpn",))
-    assert HEADS.kinds == ("classify", "detect", "obb", "pose", "segment")
-    assert backbones.__all__ == ["Yolo11Backbone", "Yolov8Backbone", "Yolov12Backbone"]
-    assert necks.__all__ == ["PAFPN"]
-    assert heads.__all__ == ["ClassifyHead", "DetectHead", "ObbHead", "PoseHead", "SegmentHead"]
+    assert BACKBONES.kinds == ("hybrid", "timm", "transformer", "yolo11", "yolov12", "yolov8")
+    assert NECKS.kinds == ("attention_pan", "context_bifpn", "pafpn")
+    assert HEADS.kinds == (*("anchor", "classify", "detect", "dynamic_mask", "heatmap_pose", "obb", "pose", "segment"),)
+    for registry, package in ((BACKBONES, backbones), (NECKS, necks), (HEADS, heads)):
+        assert len(package.__all__) == len(registry.kinds)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from yolov12.ops.similarity import box_iou, ciou
+from yolov12.ops.similarity import box_iou, ciou, diou, giou
 
 coordinates = st.floats(0, 500, width=32)
 sides = st.floats(1, 500, width=32)
@@ -88,3 +88,29 @@ def test_ciou_of_a_box_with_itself_is_one_at_any_scale(box: tuple[float, float, 
 def test_iou_matrix_shape() -> None:
     assert box_iou(torch.zeros(0, 4), torch.zeros(3, 4)).shape == (0, 3)
     assert box_iou(torch.zeros(2, 4), torch.zeros(3, 4)).tolist() == [[0.0] * 3] * 2
+
+
+GIOU_CASES = [
+    pytest.param((0, 0, 2, 2), (0, 0, 2, 2), 1.0, id="same"),
+    pytest.param((0, 0, 2, 2), (1, 0, 3, 2), 1 / 3, id="half beside: the enclosing box is the union"),
+    pytest.param((0, 0, 2, 2), (4, 0, 6, 2), -4 / 12, id="apart: a third of the enclosing box is empty"),
+    pytest.param((0, 0, 2, 2), (1, 1, 3, 3), 1 / 7 - 2 / 9, id="corner: two of nine empty"),
+]
+
+
+@pytest.mark.parametrize(("a", "b", "expected"), GIOU_CASES)
+def test_giou_by_hand(a: tuple[float, ...], b: tuple[float, ...], expected: float) -> None:
+    assert float(giou(torch.tensor([a]).float(), torch.tensor([b]).float())) == pytest.approx(expected, abs=1e-6)
+
+
+@given(xywh, xywh)
+def test_the_overlaps_are_ordered(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> None:
+    """Each penalty only lowers the IoU; for boxes of one shape complete and distance IoU are the same."""
+    first, second = corners(a), corners(b)
+    iou = float(box_iou(first, second))
+    values = {name: float(f(first, second)) for name, f in (("ciou", ciou), ("diou", diou), ("giou", giou))}
+    assert values["ciou"] <= values["diou"] + 1e-6
+    assert values["diou"] <= iou + 1e-6
+    assert -1 - 1e-6 <= values["giou"] <= iou + 1e-6
+    same = corners((b[0], b[1], a[2], a[3]))
+    assert float(diou(first, same)) == pytest.approx(float(ciou(first, same)), abs=1e-5)

@@ -1,0 +1,133 @@
+"""Other parts for a named model, and the presets of the designs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from yolov12.config.backbones import HybridBackboneConfig, TransformerBackboneConfig
+from yolov12.config.designs import read_design, with_parts
+from yolov12.config.heads import AnchorHeadConfig, HeatmapPoseHeadConfig
+from yolov12.config.model import STANDARD, ModelConfig
+from yolov12.config.necks import AttentionPANConfig, ContextBiFPNConfig, PAFPNConfig
+from yolov12.config.variants import model_config, parse_variant, usual_size
+from yolov12.errors import ConfigError
+
+
+def test_a_kind_comes_at_the_size_of_the_model() -> None:
+    for scale in "nsmlx":
+        config = with_parts(model_config(f"yolov12{scale}"), {"backbone": "hybrid", "neck": "context_bifpn"})
+        assert config.backbone == HybridBackboneConfig.at_scale(scale)
+        assert config.neck == ContextBiFPNConfig.at_scale(scale)
+        assert config.layout == STANDARD
+        assert config.heads["detect"].num_classes == 80
+        assert ModelConfig.from_dict(config.to_dict()) == config
+
+
+def test_a_published_kind_is_that_of_its_family() -> None:
+    config = with_parts(model_config("yolov12s"), {"backbone": "yolov8"})
+    assert config.backbone == model_config("yolov8s").backbone
+    assert config.neck == model_config("yolov12s").neck
+    assert with_parts(model_config("yolov12s"), {"backbone": "yolov12"}).backbone == model_config("yolov12s").backbone
+
+
+def test_nothing_said_is_nothing_changed() -> None:
+    config = model_config("yolov12n")
+    assert with_parts(config, {}) is config
+    assert with_parts(config, {"backbone": "", "neck": None}) is config
+
+
+def test_a_mapping_changes_fields() -> None:
+    parts: dict[str, object] = {
+        "backbone": {"kind": "hybrid", "window": 8, "attention": "twins"},
+        "neck": {"kind": "pafpn", "upsample": "transposed"},
+    }
+    config = with_parts(model_config("yolov12n"), parts)
+    assert isinstance(config.backbone, HybridBackboneConfig)
+    assert (config.backbone.window, config.backbone.attention) == (8, "twins")
+    assert isinstance(config.neck, PAFPNConfig)
+    assert (config.neck.upsample, config.neck.block) == ("transposed", "relan")
+
+
+def test_a_config_is_taken_as_it_is() -> None:
+    neck = AttentionPANConfig(channels=(32, 64, 96))
+    assert with_parts(model_config("yolov12n"), {"neck": neck}).neck is neck
+    with pytest.raises(ConfigError, match=r"--model\.backbone: AttentionPANConfig is not the config of a backbone"):
+        with_parts(model_config("yolov12n"), {"backbone": neck})
+
+
+def test_the_head_follows_the_neck_and_keeps_what_it_knows() -> None:
+    pose = model_config("yolov12n-pose", num_classes=2, keypoints=(5, 2))
+    config = with_parts(pose, {"neck": "context_bifpn", "head": "heatmap_pose"})
+    head = config.heads["pose"]
+    assert isinstance(head, HeatmapPoseHeadConfig)
+    assert (head.num_classes, head.keypoints, head.heatmap_channels) == (2, (5, 2), 96)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"backbone": "hybird"}, "--model.backbone 'hybird': choose from hybrid, timm, transformer, yolo11, "),
+        ({"nek": "pafpn"}, "'nek' is not a part. Did you mean 'neck'? Parts: backbone, neck, head"),
+        ({"neck": {"kind": "context_bifpn", "widht": 64}}, "--model.neck.context_bifpn.widht is not a field. Did you"),
+        ({"neck": {"width": 64}}, "--model.neck None: choose from attention_pan, context_bifpn, pafpn."),
+        ({"head": "pose"}, "--model.head 'pose' is for pose, the model is for detect: name yolov12n-pose, or one of"),
+        ({"head": "ancor"}, "--model.head 'ancor': choose from anchor, detect. Did you mean 'anchor'?"),
+        ({"neck": 5}, "--model.neck: expected named fields, got int"),
+        ({"backbone": {"kind": "hybrid", "window": 0}}, "hybrid.window = 0: must be between 1"),
+        (
+            {"backbone": {"kind": "hybrid", "attention": "swin"}},
+            "backbone.attention 'swin': choose from shifted",
+        ),
+        ({"backbone": {"kind": "transformer", "patch_size": 12}}, "transformer.patch_size 12: choose from 8, 16, 32"),
+        ({"backbone": {"kind": "transformer", "stages": []}}, "transformer.stages: expected at least one"),
+        ({"neck": {"kind": "attention_pan", "num_heads": 5}}, "every width must be a multiple of 5"),
+    ],
+)
+def test_wrong_parts(parts: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        with_parts(model_config("yolov12n"), parts)
+    assert message in str(error.value)
+
+
+def test_a_classifier_has_no_neck() -> None:
+    with pytest.raises(ConfigError, match="a classify model has none"):
+        with_parts(model_config("yolov12n-cls"), {"neck": "pafpn"})
+    assert with_parts(model_config("yolov12n-cls"), {"backbone": "hybrid"}).neck is None
+
+
+def test_a_yaml_of_ours() -> None:
+    config = read_design({"model": "yolov12s-seg", "num_classes": 7, "head": "dynamic_mask", "backbone": "transformer"})
+    assert config.backbone == TransformerBackboneConfig.at_scale("s")
+    assert (config.heads["segment"].kind, config.num_classes) == ("dynamic_mask", 7)
+    assert isinstance(read_design({"head": "anchor"}).heads["detect"], AnchorHeadConfig)
+    for values, message in (
+        ({"modle": "yolov12n"}, "modle is not a field. Did you mean 'model'?"),
+        ({"model": 12}, "model 12: expected the name of a model"),
+        ({"num_classes": "3"}, "num_classes '3': expected a whole number"),
+        ({"model": "yolov12q"}, "no scale 'q'"),
+    ):
+        with pytest.raises(ConfigError) as error:
+            read_design(values)
+        assert message in str(error.value)
+
+
+def test_presets() -> None:
+    """The sizes of the input are those that the design asks for; parameters are counted in tests/models."""
+    assert parse_variant("yolo12-hybrid-m-pose.yaml").name == "yolov12-hybrid-m-pose"
+    sizes = [usual_size(f"yolov12-hybrid-{scale}", "detect") for scale in "nsmx"]
+    assert sizes == [640, 640, 800, 1280]
+    assert usual_size("yolov12-hybrid-n-cls", "classify") == 224
+    assert usual_size("custom", "detect") == 640
+    with pytest.raises(ConfigError, match="no scale 'l'"):
+        parse_variant("yolov12-hybrid-l")
+    with pytest.raises(ConfigError, match="there is no family 12-swin"):
+        parse_variant("yolov12-swin-n")
+
+
+def test_no_torch_is_needed() -> None:
+    program = "import sys, yolov12.config.designs; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 0
