@@ -109,5 +109,8 @@ def _part_from_dict(where: str, kinds: Mapping[str, type[T]], value: object) -> 
     fields = dict(require_mapping(where, value))
     kind = fields.pop("kind", None)
     if not isinstance(kind, str) or kind not in kinds:
-        raise ConfigError(f"{where}.kind {kind!r}: choose from {', '.join(sorted(kinds))}.{did_you_mean(kind, kinds)}")
+        raise ConfigError(
+            f"{where}.kind {kind!r}: choose from {', '.join(sorted(kinds))}.{did_you_mean(kind, kinds)} "
+            "A part of your own is known once its module is imported"
+        )
     return from_fields(where, kinds[kind], fields)

@@ -140,10 +140,10 @@ def _recorder(
 
 
 def _shapes(module: nn.Module, outputs: object) -> tuple[tuple[int, ...], ...]:
-    """Shapes without the batch of all tensors in a nest of tuples."""
+    """Shapes without the batch of all tensors in a nest of tuples and lists."""
     if isinstance(outputs, Tensor):
         return (tuple(outputs.shape[1:]),)
-    if isinstance(outputs, tuple):
+    if isinstance(outputs, (tuple, list)):
         return tuple(shape for output in outputs for shape in _shapes(module, output))
     raise TypeError(f"{type(module).__name__} returned {type(outputs).__name__}, expected tensors")
 

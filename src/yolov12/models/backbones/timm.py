@@ -34,8 +34,12 @@ class TimmBackbone(FeatureModule):
             raise ConfigError(f"timm.name {config.name!r} has no map at stride {missing[0]}, only at {reductions}")
         indices = [len(reductions) - 1 - reductions[::-1].index(stride) for stride in STRIDES]
         self.network = timm.create_model(config.name, features_only=True, pretrained=False, out_indices=indices)
+        self.name = config.name
         self.spec = FeatureSpec(tuple(self.network.feature_info.channels()), STRIDES)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The maps, finest first."""
-        return tuple(self.network(images))
+        """The maps, finest first. Raises ConfigError for a model that was made for pictures of one size."""
+        try:
+            return tuple(self.network(images))
+        except AssertionError as error:
+            raise ConfigError(f"timm.name {self.name!r} cannot be used: {error}") from error
