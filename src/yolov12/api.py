@@ -9,6 +9,7 @@ for result in model("images/", imgsz=320):
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,10 +30,14 @@ from yolov12.config.tasks import TASKS
 from yolov12.config.variants import usual_size
 from yolov12.data.contract import contract
 from yolov12.data.dataset import load_index, read_data_config
+from yolov12.data.image_io import read_image
 from yolov12.data.index import DataReport, ImageIndex
 from yolov12.data.label_formats import check_format
+from yolov12.data.loader import TrainLoader
 from yolov12.data.synthetic import write_synthetic as write_synthetic
 from yolov12.engine.run import prepare_resume, start_training
+from yolov12.engine.trace import Trace, trace_backward, trace_forward
+from yolov12.engine.trace_plot import draw_trace as draw_trace
 from yolov12.engine.trainer import BEST
 from yolov12.errors import CheckpointError, ConfigError, DataError, UserError, printable
 from yolov12.evaluation.comparison import Comparison, Contestant, compare
@@ -42,13 +47,14 @@ from yolov12.evaluation.evaluator import evaluate, match_classes
 from yolov12.folders import new_run_folder, write_json
 from yolov12.hub import check_online
 from yolov12.inference.device import resolve_device
-from yolov12.inference.predictor import Predictor
+from yolov12.inference.predictor import Predictor, view_of
 from yolov12.inference.runtimes import Runtime, torch_runtime
 from yolov12.loading import (
     check_keypoints,
     is_model_name,
     is_single_class,
     load_model,
+    saved_options,
     size_to_use,
     trained_size,
     val_config,
@@ -132,6 +138,44 @@ class YOLO:
             print(described.table())
             print(attention_report(self.device))
         return described
+
+    def trace(
+        self,
+        image: str | Path | None = None,
+        *,
+        data: str | Path | None = None,
+        backward: bool = False,
+        imgsz: int | None = None,
+        batch: int = 4,
+    ) -> Trace:
+        """Layer by layer: shapes, parameters, GFLOPs and time; with `backward` gradients and updates of one step.
+
+        The walk forward is that of `image` (a sample picture without one). The walk back needs labels: it is that of
+        `batch` pictures of the training split of `data`, or of the data set that the model was trained on.
+        """
+        side = imgsz or trained_size(self.metadata) or self._usual_size
+        size = math.ceil(side / STRIDE) * STRIDE
+        if not backward:
+            return trace_forward(self.model, self._canvas(image, size))
+        if image is not None:
+            raise ConfigError("--image and --backward contradict each other: gradients need labels, so name --data")
+        options = {"imgsz": size, "batch": batch, "workers": 0, "mosaic": 0.0, "device": str(self.device)}
+        source = data or saved_options(self.metadata).get("data", "")
+        config = resolve(TrainConfig, {**options, "data": str(source)}).config
+        if not config.data:
+            raise ConfigError("--data is missing: gradients need labels; name the data set's YAML file")
+        index = load_index(config.data, "train", task=self.task, single_cls=is_single_class(self.metadata))
+        check_keypoints(self.config, match_classes(index, self.names))
+        with TrainLoader(match_classes(index, self.names), config, task=self.task) as loader:
+            return trace_backward(self.model, next(iter(loader.epoch(config.epochs - 1))), config)
+
+    def _canvas(self, image: str | Path | None, size: int) -> Tensor:
+        """One picture as the network sees it, (1, 3, H, W) on the model's device."""
+        path = Path(image) if image is not None else next(iter(sorted(sample_images(self.task).iterdir())))
+        pixels = read_image(path)
+        canvas = view_of(pixels, self.task, resolve(PredictConfig, {"imgsz": size}).config).apply(pixels)
+        rgb = torch.from_numpy(canvas[..., ::-1].copy()).permute(2, 0, 1)[None]  # (H, W, 3) BGR -> (1, 3, H, W) RGB
+        return rgb.to(self.device).float() / 255
 
     def to(self, device: str | int | torch.device) -> YOLO:
         """Move the model; later calls run there unless they name another device."""

@@ -170,6 +170,24 @@ def info(words: argparse.Namespace) -> int:
     return 0
 
 
+def trace(words: argparse.Namespace) -> int:
+    """Print the walk through a model's layers; exit code 1 when one of them is dead or exploding."""
+    from yolov12.api import YOLO, draw_trace
+    from yolov12.loading import is_model_name
+
+    fresh = is_model_name(words.model)  # a published name is described without downloading it
+    parts = chosen_parts(words)
+    model = YOLO(words.model, parts=parts, layout=words.layout, offline=words.offline, pretrained=not fresh)
+    walk = model.trace(words.image, data=words.data, backward=words.backward, imgsz=words.imgsz, batch=words.batch)
+    if words.plot:
+        draw_trace(walk, Path(words.plot))
+    if words.json:
+        print_json(walk.to_dict())
+    else:
+        print(walk.table())
+    return int(any(row.mark for row in walk.rows))
+
+
 def convert(words: argparse.Namespace) -> int:
     """Convert a model file."""
     from yolov12.api import convert_model
@@ -231,6 +249,7 @@ VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
     "train": train,
     "val": val,
     "info": info,
+    "trace": trace,
     "convert": convert,
     "compare": compare,
     "data synth": data_synth,

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from yolov12.config.run import PredictConfig
 from yolov12.config.tasks import TASKS
@@ -114,6 +115,14 @@ def class_numbers(classes: Iterable[int | str] | None, names: Mapping[int, str])
     return tuple(found)
 
 
+def view_of(image: NDArray[np.uint8], task: str, config: PredictConfig) -> View:
+    """Where a picture (H, W, 3) lies on the network's canvas."""
+    shape = image.shape[0], image.shape[1]
+    if not TASKS[task].boxes:
+        return CenterCrop.fit(shape, config.imgsz)
+    return Letterbox.fit(shape, config.imgsz, rect=config.rect)
+
+
 @dataclass(frozen=True)
 class _Call:
     """What one call of `predict` carries through its steps."""
@@ -131,12 +140,7 @@ class _Call:
             image = item.load()
         except SourceError as error:
             return Failed(item, error)
-        height, width = image.shape[:2]
-        view: View
-        if not TASKS[self.task].boxes:
-            view = CenterCrop.fit((height, width), self.config.imgsz)
-        else:
-            view = Letterbox.fit((height, width), self.config.imgsz, rect=self.config.rect)
+        view = view_of(image, self.task, self.config)
         canvas = view.apply(image)
         keep = image.nbytes <= KEPT_BYTES or not item.again
         return Placed(item, view, canvas, image if keep else None, _since(started))

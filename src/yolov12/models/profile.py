@@ -81,13 +81,13 @@ def profile(model: Detector, imgsz: int | tuple[int, int] = 640) -> ModelProfile
     height, width = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
     with torch.device("meta"):
         twin = Detector(model.config).eval()
-    layers = _layers(twin)
+    layers = layers_of(twin)
     shapes: dict[nn.Module, tuple[tuple[int, ...], ...]] = {}
     convolutions: dict[nn.Module, int] = {}
     attention: dict[nn.Module, int] = {}
     for module in twin.modules():
         if module in layers.values():
-            module.register_forward_hook(_recorder(shapes, _shapes))
+            module.register_forward_hook(_recorder(shapes, _output_shapes))
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             module.register_forward_hook(_recorder(convolutions, _weight_products))
         elif isinstance(module, Attention):
@@ -116,7 +116,7 @@ def attention_report(device: torch.device | str = "cpu", dtype: torch.dtype = to
     return f"attention kernel on {torch.device(device)} in {str(dtype).removeprefix('torch.')}: {backend.name.lower()}"
 
 
-def _layers(model: Detector) -> dict[str, nn.Module]:
+def layers_of(model: Detector) -> dict[str, nn.Module]:
     """Children of backbone and neck and every head, by dotted name; those of containers, which are never called."""
     layers: dict[str, nn.Module] = {}
     waiting = [("backbone", model.backbone), ("neck", model.neck), ("heads", model.heads)]
@@ -139,13 +139,19 @@ def _recorder(
     return record
 
 
-def _shapes(module: nn.Module, outputs: object) -> tuple[tuple[int, ...], ...]:
-    """Shapes without the batch of all tensors in a nest of tuples and lists."""
-    if isinstance(outputs, Tensor):
-        return (tuple(outputs.shape[1:]),)
-    if isinstance(outputs, (tuple, list)):
-        return tuple(shape for output in outputs for shape in _shapes(module, output))
-    raise TypeError(f"{type(module).__name__} returned {type(outputs).__name__}, expected tensors")
+def _output_shapes(module: nn.Module, outputs: object) -> tuple[tuple[int, ...], ...]:
+    return shapes_of(outputs)
+
+
+def shapes_of(values: object) -> tuple[tuple[int, ...], ...]:
+    """Shapes without the batch of all tensors in a nest of tuples, lists and dicts."""
+    if isinstance(values, Tensor):
+        return (tuple(values.shape[1:]),)
+    if isinstance(values, dict):
+        values = tuple(values.values())
+    if isinstance(values, (tuple, list)):
+        return tuple(shape for value in values for shape in shapes_of(value))
+    raise TypeError(f"expected tensors, got {type(values).__name__}")
 
 
 def _weight_products(module: nn.Module, outputs: object) -> int:
