@@ -197,6 +197,28 @@ class HeatmapPoseHeadConfig(PoseHeadConfig):
 
 
 @dataclass(frozen=True)
+class MultiHeadConfig(PoseHeadConfig):
+    """One detection head with masks and keypoints of the same objects.
+
+    mask_channels, prototype_channels, masks   as of the segment head
+    uncertainty                                the tasks' losses are weighed by learned uncertainties
+    """
+
+    kind: ClassVar[str] = "multi"
+    task: ClassVar[str] = "multi"
+
+    mask_channels: int = field(kw_only=True)
+    prototype_channels: int = field(kw_only=True)
+    masks: int = field(kw_only=True, default=MASKS)
+    uncertainty: bool = field(kw_only=True, default=False)
+
+    @classmethod
+    def _further(cls, finest: int, keypoints: tuple[int, int]) -> dict[str, Any]:
+        masks = {"mask_channels": max(finest // 4, MASKS), "prototype_channels": finest}
+        return {**super()._further(finest, keypoints), **masks}
+
+
+@dataclass(frozen=True)
 class ObbHeadConfig(DetectHeadConfig):
     """A detection head whose boxes are rotated; `angle_channels` is the hidden width of the angle branches."""
 
@@ -241,6 +263,7 @@ HEAD_CONFIGS: dict[str, type[HeadConfig]] = {
         DynamicMaskHeadConfig,
         PoseHeadConfig,
         HeatmapPoseHeadConfig,
+        MultiHeadConfig,
         ObbHeadConfig,
         ClassifyHeadConfig,
     )

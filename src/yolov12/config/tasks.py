@@ -1,4 +1,7 @@
-"""The tasks as data: what labels and results of each consist of, so nothing else asks for their names. No torch."""
+"""The tasks as data: what labels and results of each consist of, so nothing else asks for their names. No torch.
+
+`multi` is one network for boxes, masks and keypoints of the same objects; an object may be labelled for some of them.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,11 @@ class Task:
     usual_size: int = 640
 
     @property
+    def several(self) -> bool:
+        """Whether an object may be labelled for a part of the task alone."""
+        return self.masks and self.keypoints
+
+    @property
     def plain(self) -> bool:
         """Whether an object has its box alone."""
         return self.boxes and not (self.masks or self.keypoints or self.rotated)
@@ -36,6 +44,7 @@ TASKS: dict[str, Task] = {
     "classify": Task("-cls", boxes=False, usual_size=224),
     "pose": Task("-pose", keypoints=True),
     "obb": Task("-obb", rotated=True),
+    "multi": Task("-multi", masks=True, keypoints=True),
 }
 TASK_SUFFIXES = {task.suffix: name for name, task in TASKS.items()}
 """Task by the suffix of model names."""

@@ -71,7 +71,7 @@ LAYOUT_TABLE: dict[str, LayoutRow] = {
     "v1.0": LayoutRow((1, 1), 7, (), AREAS),
 }
 
-DEFAULT_CLASSES = {"detect": 80, "segment": 80, "classify": 1000, "pose": 1, "obb": 15}
+DEFAULT_CLASSES = {"detect": 80, "segment": 80, "classify": 1000, "pose": 1, "obb": 15, "multi": 1}
 """Classes of the data sets that the published models were trained on: COCO, ImageNet, COCO's people, DOTA."""
 
 # Channels before scaling. Backbone: stem, down_p2, stage_p2, down_p3, stage_p3, down_p4, stage_p4, down_p5, stage_p5.

@@ -8,6 +8,7 @@ segment  All polygons, or the mask as run lengths; without either the annotation
          left out; an object without a single pixel is dropped and counted.
 pose     `keypoints`: x, y and flag each. A person without a labelled keypoint is kept, because detectors are trained on
          it, too; evaluation ignores it, as COCO does. A crowd may do without the list. `num_keypoints` is counted anew.
+multi    Both, as far as an annotation has them; what it lacks teaches nothing and is not scored.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ class Shape(NamedTuple):
 
 def read_shape(annotation: Record, task: str, size: Size, *, crowd: bool, keypoints: int) -> Shape | str:
     """What `task` needs of an annotation besides its box, or `field: reason`."""
+    if TASKS[task].several:
+        return _several(annotation, size, crowd=crowd, keypoints=keypoints)
     if TASKS[task].keypoints:
         return _pose(annotation.get("keypoints"), keypoints, size, crowd=crowd)
     segmentation = annotation.get("segmentation")
@@ -57,6 +60,18 @@ def read_shape(annotation: Record, task: str, size: Size, *, crowd: bool, keypoi
     if isinstance(outline, str):
         return f"segmentation: {outline}"
     return Shape() if outline is None else Shape((outline,))
+
+
+def _several(annotation: Record, size: Size, *, crowd: bool, keypoints: int) -> Shape | str:
+    """Mask and keypoints, as far as there are any: an object may be labelled for a part of the tasks."""
+    segmentation, points = annotation.get("segmentation"), annotation.get("keypoints")
+    shape: Shape | str = Shape() if segmentation in (None, []) else _mask(segmentation, size, crowd=crowd)
+    if isinstance(shape, str):
+        return f"segmentation: {shape}"
+    if points in (None, []):
+        return shape._replace(keypoints=np.zeros((keypoints, 3), np.float32))
+    pose = _pose(points, keypoints, size, crowd=crowd)
+    return pose if isinstance(pose, str) else shape._replace(keypoints=pose.keypoints)
 
 
 def largest_polygon(segmentation: object, size: Size) -> Float32 | str | None:

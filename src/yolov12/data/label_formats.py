@@ -27,6 +27,7 @@ TASK_LABELS = {
     "segment": TaskLabels("outlines or masks", ("yolo", "coco")),
     "pose": TaskLabels("keypoints", ("yolo", "coco")),
     "obb": TaskLabels("rotated boxes", ("yolo", "dota")),
+    "multi": TaskLabels("boxes, outlines and keypoints of the same objects", ("coco",)),
     "classify": TaskLabels("one class for a whole image", ("folders",)),
 }
 

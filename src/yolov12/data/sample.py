@@ -43,6 +43,7 @@ class Targets(NamedTuple):
     masks: Tensor | None = None  # (B, H / 4, W / 4) int16: 0 background, j + 1 the j-th object of that image
     keypoints_input: Tensor | None = None  # (N, K, 3) float32: x, y, flag (0: not labelled)
     rotated_input: Tensor | None = None  # (N, 5) float32: centre x, y, width, height, angle in radians
+    outlined: Tensor | None = None  # (N,) bool: which objects have a mask; None: all
 
     def to(self, device: torch.device | str) -> Targets:
         """The same targets on `device`."""

@@ -55,6 +55,8 @@ def write_synthetic(folder: str | Path, **options: Any) -> Path:
     cannot be used, ResourceError when the disk is full.
     """
     config = SyntheticConfig(**{name: check(SyntheticConfig, name, value) for name, value in options.items()})  # type: ignore[arg-type]
+    if config.format == "yolo" and TASKS[config.task].several:
+        raise ConfigError("--format 'yolo': a text row holds an outline or keypoints, not both; use --format coco")
     if config.format == "coco" and config.task in NOT_COCO:
         raise ConfigError(f"--format 'coco': COCO JSON does not hold {NOT_COCO[config.task]}; use --format yolo")
     target = Path(folder)

@@ -56,6 +56,7 @@ RECIPES = {
     "detect": COMPACT,
     "segment": COMPACT,
     "pose": Recipe(("creature",), (1, 2), (0.45, 0.8), 0.7),
+    "multi": Recipe(("creature",), (1, 2), (0.45, 0.8), 0.7),
     "obb": Recipe(tuple(LONG_SHAPES), (1, 4), (0.3, 0.65), 0.75, distractor_side=(0.08, 0.25)),
     "classify": Recipe(tuple(SHAPES), (1, 1), (0.4, 0.8), 0.85, (3, 8), (0.06, 0.25)),
 }

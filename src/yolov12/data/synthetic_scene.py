@@ -34,7 +34,7 @@ SYNTHETIC_VERSION = 1
 """Scenes of one version never change."""
 
 SPLITS = ("train", "val", "test")
-STREAMS = {"detect": 0, "segment": 0, "pose": 1, "obb": 2, "classify": 3}
+STREAMS = {"detect": 0, "segment": 0, "pose": 1, "multi": 1, "obb": 2, "classify": 3}
 """Tasks with the same number see the same scenes."""
 
 MATERIALS_TRIED = 10

@@ -29,6 +29,7 @@ class TargetArrays(NamedTuple):
     masks: npt.NDArray[np.int16] | None = None  # (B, H / 4, W / 4)
     keypoints: npt.NDArray[np.float32] | None = None  # (N, K, 3)
     rotated: npt.NDArray[np.float32] | None = None  # (N, 5)
+    outlined: npt.NDArray[np.bool_] | None = None  # (N,)
 
 
 def stack_targets(samples: Sequence[Sample], task: str) -> TargetArrays:
@@ -41,7 +42,14 @@ def stack_targets(samples: Sequence[Sample], task: str) -> TargetArrays:
         np.stack([index_map(sample) for sample in samples]) if TASKS[task].masks else None,
         np.concatenate([_labelled_keypoints(sample) for sample in samples]) if TASKS[task].keypoints else None,
         np.concatenate([rotated_boxes(sample) for sample in samples]) if TASKS[task].rotated else None,
+        np.concatenate([_outlined(sample) for sample in samples]) if TASKS[task].several else None,
     )
+
+
+def _outlined(sample: Sample) -> npt.NDArray[np.bool_]:
+    """(N,) which objects have an outline."""
+    outlines = sample.polygons if sample.polygons is not None else [()] * len(sample.labels)
+    return np.array([len(points) > 0 for points in outlines], np.bool_)
 
 
 def index_map(sample: Sample) -> npt.NDArray[np.int16]:

@@ -193,12 +193,13 @@ def _with_classes(decoded: Decoded, job: _Job) -> Decoded:
 
 def _extras(decoded: Decoded, job: _Job) -> int:
     """Channels behind the class scores."""
-    if TASKS[job.task].masks:
-        return 0 if decoded.prototypes is None else decoded.prototypes.shape[1]
-    if TASKS[job.task].keypoints:
-        count, values = decoded.keypoint_shape or job.index.keypoint_shape or (0, 0)
-        return count * values
-    return 1 if TASKS[job.task].rotated else 0
+    count, values = decoded.keypoint_shape or job.index.keypoint_shape or (0, 0)
+    masks = TASKS[job.task].masks and decoded.prototypes is not None
+    return (
+        (decoded.prototypes.shape[1] if masks and decoded.prototypes is not None else 0)
+        + TASKS[job.task].keypoints * count * values
+        + TASKS[job.task].rotated
+    )
 
 
 def _collect(batch: list[tuple[int, Future[tuple[Any, float]]]], compared: list[Any], speed: Speed) -> None:

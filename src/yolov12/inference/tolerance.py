@@ -50,6 +50,11 @@ def _extras_agree(a: Floats, b: Floats, expected: Decoded, found: Decoded, task:
     if TASKS[task].rotated:
         turn = (a - b + np.pi / 2) % np.pi - np.pi / 2  # half a turn gives the same box
         return _all(np.abs(turn) <= RADIANS)
+    if TASKS[task].several and expected.prototypes is not None:
+        end = expected.prototypes.shape[1]
+        return _masks_agree(a[:, :end], b[:, :end], expected, found) and _keypoints_agree(
+            a[:, end:], b[:, end:], (expected.keypoint_shape or (1, 2))[1]
+        )
     if TASKS[task].keypoints:
         return _keypoints_agree(a, b, (expected.keypoint_shape or (1, 2))[1])
     if TASKS[task].masks:

@@ -15,11 +15,12 @@ from yolov12.losses.choices import DEFAULT_CHOICES, LossChoices
 from yolov12.losses.classify import ClassificationLoss
 from yolov12.losses.detect import DEFAULT_GAINS, DetectionLoss, Gains, LossTerms
 from yolov12.losses.heatmap_pose import HeatmapPoseLoss
+from yolov12.losses.multi import MultiLoss
 from yolov12.losses.obb import RotatedLoss
 from yolov12.losses.pose import PoseLoss
 from yolov12.losses.segment import SegmentationLoss
 
-Loss = DetectionLoss | SegmentationLoss | PoseLoss | RotatedLoss | ClassificationLoss
+Loss = DetectionLoss | SegmentationLoss | PoseLoss | MultiLoss | RotatedLoss | ClassificationLoss
 
 LOSSES: dict[str, Callable[..., Loss]] = {
     "detect": DetectionLoss,
@@ -28,12 +29,13 @@ LOSSES: dict[str, Callable[..., Loss]] = {
     "dynamic_mask": SegmentationLoss,
     "pose": PoseLoss,
     "heatmap_pose": HeatmapPoseLoss,
+    "multi": MultiLoss,
     "obb": RotatedLoss,
     "classify": ClassificationLoss,
 }
 """By the kind of head."""
 
-TERMS = ("box", "seg", "pose", "kobj", "cls", "dfl", "heatmap", "angle")
+TERMS = ("box", "seg", "pose", "kobj", "cls", "dfl", "heatmap", "angle", "uncertainty")
 """All terms in the order in which they are reported."""
 
 

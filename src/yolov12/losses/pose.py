@@ -52,9 +52,14 @@ class PoseLoss:
         `pose` and `kobj` are 0 without objects and for targets without keypoints.
         """
         terms, foreground = self.detection.with_foreground(outputs.detect, targets)
+        points = self.points(outputs.keypoints, targets, foreground)
+        return {"box": terms["box"], **points, "cls": terms["cls"], "dfl": terms["dfl"]}
+
+    def points(self, keypoints: tuple[Tensor, ...], targets: Targets, foreground: Foreground) -> LossTerms:
+        """The gained terms of the keypoints alone, at the anchors of the foreground."""
         count, values = self.keypoints
-        with torch.autocast(outputs.keypoints[0].device.type, enabled=False):
-            flat = flatten_levels(outputs.keypoints).flatten(0, 1)  # (B * A, K * D)
+        with torch.autocast(keypoints[0].device.type, enabled=False):
+            flat = flatten_levels(keypoints).flatten(0, 1)  # (B * A, K * D)
             if targets.keypoints_input is None or not len(foreground.anchor):
                 pose = kobj = flat[:0].sum()  # 0, and reaches the output
             else:
@@ -67,13 +72,7 @@ class PoseLoss:
                 if values == 3:
                     kobj = functional.binary_cross_entropy_with_logits(raw[..., 2], labelled.float())
         visibility = {"kobj": kobj * self.gains.kobj} if values == 3 else {}
-        return {
-            "box": terms["box"],
-            "pose": pose * self.gains.pose,
-            **visibility,
-            "cls": terms["cls"],
-            "dfl": terms["dfl"],
-        }
+        return {"pose": pose * self.gains.pose, **visibility}
 
 
 def box_areas(foreground: Foreground) -> Tensor:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -22,7 +22,7 @@ from yolov12.config.heads import HeadConfig
 from yolov12.data.sample import Targets
 from yolov12.losses.choices import DEFAULT_CHOICES, LossChoices
 from yolov12.losses.detect import DEFAULT_GAINS, DetectionLoss, Foreground, Gains, LossTerms
-from yolov12.models.heads.detect import flatten_levels
+from yolov12.models.heads.detect import DetectOutputs, flatten_levels
 from yolov12.models.heads.segment import SegmentOutputs
 from yolov12.ops.masks import pixel_windows
 
@@ -39,6 +39,22 @@ class MaskObjects(NamedTuple):
     extent: Tensor  # (O, 2) width and height in pixels
     anchor: Tensor  # (O, K) int64, flat; an object with fewer anchors than K has some that are not its own
     weight: Tensor  # (O, K) of each anchor's sum over pixels, 0 for those that are not its own
+
+
+class MaskOutputs(Protocol):
+    """What the masks' term needs of a head's outputs."""
+
+    @property
+    def detect(self) -> DetectOutputs:
+        """Boxes and classes."""
+
+    @property
+    def coefficients(self) -> tuple[Tensor, ...]:
+        """(B, M, H_l, W_l) of each level."""
+
+    @property
+    def prototypes(self) -> Tensor:
+        """(B, M, H / 4, W / 4)."""
 
 
 class SegmentationLoss:
@@ -60,19 +76,22 @@ class SegmentationLoss:
     def __call__(self, outputs: SegmentOutputs, targets: Targets) -> LossTerms:
         """Gained terms `box`, `seg`, `cls`, `dfl`; `seg` is 0 without objects and for targets without masks."""
         terms, foreground = self.detection.with_foreground(outputs.detect, targets)
+        seg = self.masks(outputs, targets, foreground)
+        return {"box": terms["box"], "seg": seg, "cls": terms["cls"], "dfl": terms["dfl"]}
+
+    def masks(self, outputs: MaskOutputs, targets: Targets, foreground: Foreground) -> Tensor:
+        """The gained term of the masks alone, at the anchors of the foreground."""
         with torch.autocast(outputs.prototypes.device.type, enabled=False):
             prototypes, coefficients = outputs.prototypes.float(), flatten_levels(outputs.coefficients)
             if targets.masks is None or not len(foreground.anchor):
-                seg = prototypes[:0].sum() + coefficients[:0].sum()  # 0, and reaches both outputs
-            else:
-                prototypes, masks = same_size(prototypes, targets.masks, self.rules)
-                finest, stride = outputs.detect.box_logits[0], self.detection.strides[0]
-                canvas = (finest.shape[2] * stride, finest.shape[3] * stride)
-                objects = mask_objects(targets, foreground, canvas, (masks.shape[1], masks.shape[2]))
-                dice = self.choices.mask == "dice_bce"
-                seg = mask_term(prototypes, coefficients.flatten(0, 1), masks, objects, dice=dice)
-                seg = seg / len(foreground.anchor)
-        return {"box": terms["box"], "seg": seg * self.gains.box, "cls": terms["cls"], "dfl": terms["dfl"]}
+                return prototypes[:0].sum() + coefficients[:0].sum()  # 0, and reaches both outputs
+            prototypes, masks = same_size(prototypes, targets.masks, self.rules)
+            finest, stride = outputs.detect.box_logits[0], self.detection.strides[0]
+            canvas = (finest.shape[2] * stride, finest.shape[3] * stride)
+            objects = mask_objects(targets, foreground, canvas, (masks.shape[1], masks.shape[2]))
+            dice = self.choices.mask == "dice_bce"
+            seg = mask_term(prototypes, coefficients.flatten(0, 1), masks, objects, dice=dice)
+            return seg / len(foreground.anchor) * self.gains.box
 
 
 def same_size(prototypes: Tensor, masks: Tensor, rules: str) -> tuple[Tensor, Tensor]:

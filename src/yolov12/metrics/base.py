@@ -23,6 +23,7 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "detect": (*BOX_COLUMNS, FITNESS),
     "segment": (*BOX_COLUMNS, *MASK_COLUMNS, FITNESS),
     "pose": (*BOX_COLUMNS, *POSE_COLUMNS, FITNESS),
+    "multi": (*BOX_COLUMNS, *MASK_COLUMNS, *POSE_COLUMNS, FITNESS),
     "obb": (*BOX_COLUMNS, FITNESS),
     "classify": (*ACCURACY_COLUMNS, FITNESS),
 }

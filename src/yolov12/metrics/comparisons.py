@@ -51,6 +51,9 @@ def compare_masks(index: ImageIndex, i: int, found: Detections) -> Compared:
     nothing = RunLength(size=[height, width], counts=compress([height * width], height, width))
     needed = iter(masks[near].to_rle())
     rows = [{"segmentation": next(needed) if each else nothing} for each in near.tolist()]
+    if index.keypoints is not None:  # labels of several tasks: an object without a mask is nobody's fault
+        missing = np.array([not _has_mask(index, row) for row in range(where.start, where.stop)], bool)
+        scene = scene._replace(ignored=scene.ignored | missing)
     compared = _compared(index, i, scene, index.areas[where], areas)
     return compared._replace(object_fields=[{"segmentation": mask} for mask in truth], row_fields=rows)
 
@@ -134,9 +137,13 @@ def _may_match(scene: Scene, truth: Sequence[RunLength], areas: Floats, extents:
     return near
 
 
+def _has_mask(index: ImageIndex, row: int) -> bool:
+    return row in index.run_lengths or bool(index.rings(row))
+
+
 def _object_mask(index: ImageIndex, i: int, row: int) -> RunLength:
     """The labelled mask of an object; of one that has only a box, that box."""
-    if row in index.run_lengths or index.rings(row):
+    if _has_mask(index, row):
         return index.run_length(row)
     height, width = index.sizes[i].tolist()
     corners = index.boxes[row, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(4, 2)

@@ -37,6 +37,7 @@ SIMILARITIES: Final = {
     "segment": ("bbox", "segm"),
     "pose": ("bbox", "keypoints"),
     "obb": ("rotated",),
+    "multi": ("bbox", "segm", "keypoints"),
 }
 """What is compared for each task; the first is `DetectionMetrics.box`."""
 

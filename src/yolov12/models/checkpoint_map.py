@@ -105,7 +105,12 @@ def is_published_form(config: ModelConfig) -> bool:
     neck, kind = config.neck, config.backbone.kind
     known = kind in LAYERS and (config.layout in LAYOUTS) == (kind == "yolov12")
     plain = isinstance(neck, PAFPNConfig) and (neck.block, neck.upsample) == (NECK_BLOCKS.get(kind), "nearest")
-    return known and (neck is None or plain) and config.heads[config.task].kind == config.task
+    return (
+        known
+        and not TASKS[config.task].several
+        and (neck is None or plain)
+        and config.heads[config.task].kind == config.task
+    )
 
 
 def official_layers(kind: str, task: str) -> dict[int, str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from yolov12.detections import Decoded, Detections
 from yolov12.postprocess.nms import NmsOptions, select
 from yolov12.postprocess.placement import Placement
-from yolov12.postprocess.tasks import find_boxes, find_keypoints, find_masks, find_rotated, find_scores
+from yolov12.postprocess.tasks import find_all, find_boxes, find_keypoints, find_masks, find_rotated, find_scores
 
 POSTPROCESS: dict[str, Callable[[Decoded, Placement, int, NmsOptions], Detections]] = {
     "detect": find_boxes,
@@ -16,6 +16,7 @@ POSTPROCESS: dict[str, Callable[[Decoded, Placement, int, NmsOptions], Detection
     "classify": find_scores,
     "pose": find_keypoints,
     "obb": find_rotated,
+    "multi": find_all,
 }
 """By task: (what the network says of one image, where the image lies, number of classes, options) -> detections."""
 
@@ -23,6 +24,7 @@ __all__ = [
     "POSTPROCESS",
     "NmsOptions",
     "Placement",
+    "find_all",
     "find_boxes",
     "find_keypoints",
     "find_masks",

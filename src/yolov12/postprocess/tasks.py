@@ -39,6 +39,20 @@ def find_keypoints(decoded: Decoded, placement: Placement, num_classes: int, opt
     return Detections(rows, keypoints=keypoints)
 
 
+def find_all(decoded: Decoded, placement: Placement, num_classes: int, options: NmsOptions) -> Detections:
+    """Boxes, masks and keypoints of the same objects; the extras are M coefficients, then the keypoints."""
+    if decoded.prototypes is None:
+        raise ValueError("masks need prototypes, and the runtime gave none")
+    rows, extras = _select(decoded, placement, num_classes, options)
+    finite = np.isfinite(extras).all(axis=1)
+    rows, extras = rows[finite], extras[finite]
+    coefficients, points = np.split(extras, [len(decoded.prototypes)], axis=1)
+    keypoints = points.reshape(len(points), *(decoded.keypoint_shape or _guess_shape(points.shape[1])))
+    keypoints[:, :, :2] = placement.points_to_original(keypoints[:, :, :2])
+    masks = decode_masks(coefficients, decoded.prototypes, rows[:, :4], placement)
+    return Detections(rows, masks=masks, keypoints=keypoints)
+
+
 def find_rotated(decoded: Decoded, placement: Placement, num_classes: int, options: NmsOptions) -> Detections:
     """Rotated boxes, which may reach out of the image; `rows` has the upright ones around them, which may not."""
     found = select_rotated(decoded.dense, num_classes, options).astype(np.float64)

@@ -2,7 +2,8 @@
 
 boxes           class cx cy w h
 masks           class x1 y1 x2 y2 ...                       the outline
-keypoints       class cx cy w h x1 y1 visible1 ...          without the visible where the model says nothing of it
+keypoints       class cx cy w h x1 y1 visible1 ...          without the visible where the model says nothing of it; also
+                                                            where there are masks, too
 rotated boxes   class x1 y1 x2 y2 x3 y3 x4 y4               the corners
 whole picture   score name                                  of the five likeliest classes
 """
@@ -37,7 +38,7 @@ def _values(found: Found) -> Iterator[npt.NDArray[np.float32]]:
     """The coordinates of each object."""
     if found.obb is not None:
         yield from found.obb.xyxyxyxyn.numpy().reshape(-1, 8)
-    elif found.masks is not None:
+    elif found.masks is not None and found.keypoints is None:
         for outline in found.masks.xyn:
             yield outline.ravel() if len(outline) >= POLYGON_POINTS else np.empty(0, np.float32)
     elif found.keypoints is not None:

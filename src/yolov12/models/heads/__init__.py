@@ -5,6 +5,7 @@ from yolov12.models.heads.classify import ClassifyHead
 from yolov12.models.heads.detect import DetectHead
 from yolov12.models.heads.dynamic_mask import DynamicMaskHead
 from yolov12.models.heads.heatmap_pose import HeatmapPoseHead
+from yolov12.models.heads.multi import MultiHead
 from yolov12.models.heads.obb import ObbHead
 from yolov12.models.heads.pose import PoseHead
 from yolov12.models.heads.segment import SegmentHead
@@ -15,6 +16,7 @@ __all__ = [
     "DetectHead",
     "DynamicMaskHead",
     "HeatmapPoseHead",
+    "MultiHead",
     "ObbHead",
     "PoseHead",
     "SegmentHead",
