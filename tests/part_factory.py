@@ -17,6 +17,7 @@ from yolov12.config.heads import (
     DynamicMaskHeadConfig,
     HeadConfig,
     HeatmapPoseHeadConfig,
+    MultiHeadConfig,
 )
 from yolov12.config.model import STANDARD, ModelConfig
 from yolov12.config.necks import AttentionPANConfig, ContextBiFPNConfig, PAFPNConfig
@@ -49,6 +50,9 @@ HEADS: dict[str, HeadConfig] = {
     **{task: tiny_head(task, CLASSES) for task in ("detect", "segment", "pose", "obb", "classify")},
     "anchor": AnchorHeadConfig(CLASSES, 16, 8, anchors=SMALL_ANCHORS),
     "dynamic_mask": DynamicMaskHeadConfig(CLASSES, 16, 8, mask_channels=12, prototype_channels=8, masks=6, kernels=3),
+    "multi": MultiHeadConfig(
+        CLASSES, 16, 8, keypoints=(4, 3), keypoint_channels=10, mask_channels=12, prototype_channels=8, masks=6
+    ),
     "heatmap_pose": HeatmapPoseHeadConfig(CLASSES, 16, 8, keypoints=(4, 3), keypoint_channels=10, heatmap_channels=12),
 }
 

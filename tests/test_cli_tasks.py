@@ -11,7 +11,7 @@ import pytest
 
 from scene_factory import write_data, write_model
 from test_cli import Done, run  # noqa: F401  the fixture
-from yolov12.config.tasks import TASKS
+from yolov12.config.tasks import PUBLISHED
 
 Run = Callable[..., Done]
 QUICK = ("--imgsz", 64, "--device", "cpu")
@@ -22,12 +22,12 @@ FOUND = {"segment": "segments", "pose": "keypoints", "obb": "corners"}
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data set for each task."""
     folder = tmp_path_factory.mktemp("scenes")
-    for task in TASKS:
+    for task in PUBLISHED:
         write_data(folder / task, task)
     return folder
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", PUBLISHED)
 def test_a_task_from_data_to_json(run: Run, scenes: Path, tmp_path: Path, task: str) -> None:  # noqa: F811
     model = write_model(tmp_path / "tiny.safetensors", ("even", "odd"), task)
     steps = ("--epochs", 1, "--batch", 3, "--workers", 0, "--no-plots")

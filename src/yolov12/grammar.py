@@ -152,9 +152,11 @@ def add_parts(parser: Parser) -> None:
     for role, names in kinds.items():
         text = f"another {role} for the named architecture, with fresh weights: {', '.join(names)}"
         parser.add_argument(f"--model.{role}", dest=f"model.{role}", metavar="KIND", default="", help=text)
+    text = "tasks that one network does together, any of detect, segment, pose"
+    parser.add_argument("--model.heads", dest="model.heads", metavar="TASK", nargs="+", default=[], help=text)
 
 
-def chosen_parts(words: argparse.Namespace) -> dict[str, str]:
+def chosen_parts(words: argparse.Namespace) -> dict[str, str | list[str]]:
     """The parts that were typed, by role."""
     typed = {name.partition(".")[2]: value for name, value in vars(words).items() if name.startswith("model.")}
     return {role: kind for role, kind in typed.items() if kind}

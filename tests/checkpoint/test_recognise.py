@@ -13,13 +13,15 @@ from yolov12.checkpoint.recognise import recognise
 from yolov12.config.backbones import Yolov12BackboneConfig
 from yolov12.config.heads import DetectHeadConfig, PoseHeadConfig
 from yolov12.config.model import LAYOUTS, ModelConfig
-from yolov12.config.tasks import TASK_SUFFIXES
+from yolov12.config.tasks import PUBLISHED, TASKS
 from yolov12.config.variants import FAMILIES, SCALES, model_config
 from yolov12.errors import CheckpointError
 from yolov12.models.checkpoint_map import official_to_ours, ours_to_official
 from yolov12.models.detector import Detector
 
 Shapes = dict[str, tuple[int, ...]]
+
+SUFFIXES = [TASKS[task].suffix for task in PUBLISHED]
 
 
 def official_shapes(config: ModelConfig) -> Shapes:
@@ -30,8 +32,8 @@ def official_shapes(config: ModelConfig) -> Shapes:
 
 
 SIZES = [
-    *((scale, suffix, None) for scale in SCALES for suffix in TASK_SUFFIXES),
-    *(("n", suffix, 2) for suffix in TASK_SUFFIXES),
+    *((scale, suffix, None) for scale in SCALES for suffix in SUFFIXES),
+    *(("n", suffix, 2) for suffix in SUFFIXES),
     ("n", "", 1),
     ("m", "", 3),
 ]

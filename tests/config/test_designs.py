@@ -131,3 +131,15 @@ def test_presets() -> None:
 def test_no_torch_is_needed() -> None:
     program = "import sys, yolov12.config.designs; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
+
+
+def test_several_heads_are_one_task() -> None:
+    config = with_parts(model_config("yolov12s", num_classes=2), {"heads": ["detect", "segment", "pose"]})
+    assert (config.task, config.variant, config.num_classes) == ("multi", "yolov12s-multi", 2)
+    assert with_parts(model_config("yolov12s"), {"heads": ["segment", "detect"]}).task == "segment"
+    assert with_parts(model_config("yolov12s-pose"), {"heads": "pose"}).task == "pose"
+    assert read_design({"heads": ["segment", "pose"], "neck": "context_bifpn"}).heads["multi"].kind == "multi"
+    with pytest.raises(ConfigError, match=r"--model\.heads obb segment: one network has heads for any of"):
+        with_parts(model_config("yolov12s"), {"heads": ["obb", "segment"]})
+    with pytest.raises(ConfigError, match=r"'posse': choose from detect, segment, pose\. Did you mean 'pose'"):
+        with_parts(model_config("yolov12s"), {"heads": ["posse"]})

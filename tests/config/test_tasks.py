@@ -24,4 +24,4 @@ def test_what_a_task_has(task: str) -> None:
     assert TASK_SUFFIXES[row.suffix] == task
     assert model_config(f"yolov12n{row.suffix}").task == task
     assert result_columns(task)
-    assert sum((row.plain, row.masks, row.keypoints, row.rotated, not row.boxes)) == 1
+    assert sum((row.plain, row.masks, row.keypoints, row.rotated, not row.boxes)) == 1 + row.several

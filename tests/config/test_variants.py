@@ -135,7 +135,7 @@ def test_names_are_put_together_as_they_are_taken_apart(family: str) -> None:
 
 def test_every_task_has_the_classes_of_its_data_set() -> None:
     classes = {task: model_config(f"yolov12n{suffix}").num_classes for suffix, task in TASK_SUFFIXES.items()}
-    assert classes == {"detect": 80, "segment": 80, "classify": 1000, "pose": 1, "obb": 15}
+    assert classes == {"detect": 80, "segment": 80, "classify": 1000, "pose": 1, "obb": 15, "multi": 1}
     assert model_config("yolov12n-cls", num_classes=7).num_classes == 7
 
 

@@ -106,11 +106,17 @@ def test_coco_cannot_hold_every_task(task: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_same_options_write_the_same_bytes(task: str, tmp_path: Path) -> None:
+    form = "coco" if TASKS[task].several else "yolo"
     for name in ("a", "b"):
-        write_synthetic(tmp_path / name, task=task, train=3, val=2, size=64, workers=0)
-    write_synthetic(tmp_path / "c", task=task, train=3, val=2, size=64, seed=1, workers=0)
+        write_synthetic(tmp_path / name, task=task, train=3, val=2, size=64, workers=0, format=form)
+    write_synthetic(tmp_path / "c", task=task, train=3, val=2, size=64, seed=1, workers=0, format=form)
     assert files_of(tmp_path / "a") == files_of(tmp_path / "b")
     assert not files_of(tmp_path / "a").items() & files_of(tmp_path / "c").items()
+
+
+def test_text_rows_cannot_hold_several_tasks(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--format 'yolo': .*use --format coco"):
+        write_synthetic(tmp_path / "data", task="multi")
 
 
 @pytest.mark.skipif(not forks_safely(), reason="no forked processes here")

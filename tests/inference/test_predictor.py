@@ -23,7 +23,7 @@ from PIL import Image
 from model_factory import tiny_file
 from stub_runtime import CLASSES, StubRuntime
 from yolov12.config.run import PredictConfig
-from yolov12.config.tasks import TASKS
+from yolov12.config.tasks import PUBLISHED
 from yolov12.detections import Decoded
 from yolov12.errors import ConfigError, SourceError, UserError
 from yolov12.inference import predictor as predictor_module
@@ -115,7 +115,7 @@ def test_one_by_one_list_folder_and_glob_are_identical(kind: str, folder: Path) 
     assert_equal(rows(predictor.predict(f"{folder}/*.png", QUIET)), one_by_one)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", PUBLISHED)
 @pytest.mark.parametrize("make", [StubRuntime, tiny_runtime])
 def test_every_task_agrees_with_itself(make: Callable[[str], Any], task: str, folder: Path) -> None:
     """One image, a list and a folder; and something is found."""

@@ -13,14 +13,14 @@ import pytest
 import torch
 
 from model_factory import tiny_file
-from yolov12.config.tasks import TASKS
+from yolov12.config.tasks import PUBLISHED
 from yolov12.detections import Decoded
 from yolov12.errors import ConfigError, SetupError
 from yolov12.inference import cpu_convolution, runtimes
 from yolov12.inference.runtimes import AutoPrecision, TorchRuntime, faster_precision, torch_runtime
 from yolov12.models.detector import Detector, build_model
 
-LOCATING = tuple(task for task in TASKS if task != "classify")
+LOCATING = tuple(task for task in PUBLISHED if task != "classify")
 
 
 def network(task: str, keypoints: tuple[int, int] = (4, 3)) -> Detector:
@@ -37,7 +37,7 @@ def model() -> Detector:
 
 @pytest.fixture(scope="module")
 def models() -> dict[str, Detector]:
-    return {task: network(task) for task in TASKS}
+    return {task: network(task) for task in PUBLISHED}
 
 
 def canvases(count: int, seed: int = 0) -> npt.NDArray[np.uint8]:
@@ -116,7 +116,7 @@ def test_plain_layers_serve_where_the_fused_operator_is_absent(
     np.testing.assert_allclose(fused, plain, atol=2e-3)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", PUBLISHED)
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_neighbours_in_a_batch_do_not_matter(models: dict[str, Detector], task: str, threads: int) -> None:
     """Exactly with one thread; with more, an image alone gets all of them, which may change the last bit of a sum."""
@@ -169,7 +169,7 @@ def test_precisions_that_cannot_be(model: Detector) -> None:
         TorchRuntime(model, precision="fp16")
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", PUBLISHED)
 def test_bf16_when_asked_for(models: dict[str, Detector], task: str) -> None:
     runtime = TorchRuntime(models[task], precision="bf16")
     for found in (runtime(canvases(1)), runtime(canvases(1), 1e-9)):
@@ -244,7 +244,7 @@ def test_faster_precision(
     assert faster_precision(torch.device(device)) == expected_precision
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", PUBLISHED)
 def test_auto_on_hardware_with_and_without_half(
     models: dict[str, Detector], task: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,14 +13,14 @@ from typing import Any, TypeVar
 from yolov12.config.backbones import BACKBONE_CONFIGS
 from yolov12.config.fields import checked_fields, require_mapping
 from yolov12.config.heads import DEFAULT_KEYPOINTS, HEAD_CONFIGS, DetectHeadConfig, HeadConfig, PoseHeadConfig
-from yolov12.config.model import STANDARD, ModelConfig
+from yolov12.config.model import LAYOUTS, STANDARD, ModelConfig
 from yolov12.config.necks import NECK_CONFIGS
 from yolov12.config.parts import BackboneConfig, NeckConfig, PartConfig
-from yolov12.config.tasks import TASKS
+from yolov12.config.tasks import JOINT, TASKS
 from yolov12.config.variants import model_config, parse_variant, published_trunk
 from yolov12.errors import ConfigError, did_you_mean
 
-ROLES = ("backbone", "neck", "head")
+ROLES = ("backbone", "neck", "head", "heads")
 FIELDS = ("model", "num_classes", *ROLES)
 """Of a YAML that describes a network."""
 
@@ -32,9 +32,11 @@ def with_parts(config: ModelConfig, parts: Mapping[str, object]) -> ModelConfig:
     for role in parts:
         if role not in ROLES:
             raise ConfigError(f"{role!r} is not a part.{did_you_mean(role, ROLES)} Parts: {', '.join(ROLES)}")
-    said = {role: part for role, part in parts.items() if part not in (None, "")}
+    said = {role: part for role, part in parts.items() if part not in (None, "", [])}
     if not said:
         return config
+    if "heads" in said:
+        config = _of_task(config, joint_task(said["heads"]))
     backbone, neck = config.backbone, config.neck
     if "backbone" in said:
         backbone = _part("backbone", said["backbone"], BACKBONE_CONFIGS, _usual_backbones(config))
@@ -44,6 +46,29 @@ def with_parts(config: ModelConfig, parts: Mapping[str, object]) -> ModelConfig:
         neck = _part("neck", said["neck"], NECK_CONFIGS, _usual_necks(config))
     head = _head(config, said.get("head", config.heads[config.task].kind), neck)
     return dataclasses.replace(config, layout=STANDARD, backbone=backbone, neck=neck, heads={config.task: head})
+
+
+def joint_task(heads: object) -> str:
+    """The task of a network with several heads, by the tasks that they are named after."""
+    names = [str(name) for name in heads] if isinstance(heads, (list, tuple, Mapping)) else [str(heads)]
+    for name in names:
+        if name not in TASKS:
+            raise ConfigError(f"--model.heads {name!r}: choose from detect, segment, pose.{did_you_mean(name, TASKS)}")
+    wanted = frozenset(names) - {"detect"} or frozenset({"detect"})
+    if wanted not in JOINT:
+        raise ConfigError(
+            f"--model.heads {' '.join(names)}: one network has heads for any of detect, segment, pose; obb and "
+            "classify stand alone, because their boxes or pictures are others"
+        )
+    return JOINT[wanted]
+
+
+def _of_task(config: ModelConfig, task: str) -> ModelConfig:
+    """The model of the same family and size for another task."""
+    if task == config.task:
+        return config
+    variant = parse_variant(config.variant)._replace(task=task)
+    return model_config(variant.name, config.layout if config.layout in LAYOUTS else LAYOUTS[0], config.num_classes)
 
 
 def read_design(values: Mapping[str, Any]) -> ModelConfig:

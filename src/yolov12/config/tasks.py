@@ -46,5 +46,14 @@ TASKS: dict[str, Task] = {
     "obb": Task("-obb", rotated=True),
     "multi": Task("-multi", masks=True, keypoints=True),
 }
+JOINT = {
+    frozenset({"detect"}): "detect",
+    frozenset({"segment"}): "segment",
+    frozenset({"pose"}): "pose",
+    frozenset({"segment", "pose"}): "multi",
+}
+"""Heads that share one set of boxes -> the task whose head has all of them; `detect` is a part of each."""
+PUBLISHED = tuple(name for name, task in TASKS.items() if not task.several)
+"""Tasks of the published models."""
 TASK_SUFFIXES = {task.suffix: name for name, task in TASKS.items()}
 """Task by the suffix of model names."""

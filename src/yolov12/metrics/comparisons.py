@@ -35,13 +35,17 @@ def compare_boxes(index: ImageIndex, i: int, found: Detections) -> Compared:
 def compare_masks(index: ImageIndex, i: int, found: Detections) -> Compared:
     """Masks by the IoU of their pixels; the detections' areas are those of their masks.
 
-    A mask that can match nothing is compared as an empty one of its area.
+    A mask that can match nothing is compared as an empty one of its area. Where keypoints are labelled, too, a picture
+    with an object that has no mask is left out.
     """
     if found.masks is None:
         raise ValueError(f"detections of {index.paths[i]} have no masks to compare")
-    keep = by_score(found.rows)
-    where, masks = index.objects(i), found.masks[keep]
-    scene = _scene(index, i, found, keep)
+    where = index.objects(i)
+    # Labels of several tasks may leave masks out: such a picture says nothing of what is found in it.
+    unknown = index.keypoints is not None and not all(_has_mask(index, row) for row in range(where.start, where.stop))
+    keep = by_score(found.rows)[: 0 if unknown else None]
+    masks, scene = found.masks[keep], _scene(index, i, found, keep)
+    scene = scene._replace(ignored=scene.ignored | unknown)
     truth = [_object_mask(index, i, row) for row in range(where.start, where.stop)]
     crops = [masks.crop(k) for k in range(len(masks))]
     areas = np.array([np.count_nonzero(crop) for crop in crops], np.float64)
@@ -51,9 +55,6 @@ def compare_masks(index: ImageIndex, i: int, found: Detections) -> Compared:
     nothing = RunLength(size=[height, width], counts=compress([height * width], height, width))
     needed = iter(masks[near].to_rle())
     rows = [{"segmentation": next(needed) if each else nothing} for each in near.tolist()]
-    if index.keypoints is not None:  # labels of several tasks: an object without a mask is nobody's fault
-        missing = np.array([not _has_mask(index, row) for row in range(where.start, where.stop)], bool)
-        scene = scene._replace(ignored=scene.ignored | missing)
     compared = _compared(index, i, scene, index.areas[where], areas)
     return compared._replace(object_fields=[{"segmentation": mask} for mask in truth], row_fields=rows)
 
