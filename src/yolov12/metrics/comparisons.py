@@ -45,7 +45,7 @@ def compare_masks(index: ImageIndex, i: int, found: Detections) -> Compared:
     unknown = index.keypoints is not None and not all(_has_mask(index, row) for row in range(where.start, where.stop))
     keep = by_score(found.rows)[: 0 if unknown else None]
     masks, scene = found.masks[keep], _scene(index, i, found, keep)
-    scene = scene._replace(ignored=scene.ignored | unknown)
+    scene = scene._replace(crowd=scene.crowd | unknown, ignored=scene.ignored | unknown)
     truth = [_object_mask(index, i, row) for row in range(where.start, where.stop)]
     crops = [masks.crop(k) for k in range(len(masks))]
     areas = np.array([np.count_nonzero(crop) for crop in crops], np.float64)
