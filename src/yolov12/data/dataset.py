@@ -132,6 +132,7 @@ def load_index(
         keypoints=objects.keypoints,
         keypoint_shape=labels.layout.shape if labels.layout else None,
         flip_idx=labels.layout.flip_idx if labels.layout else None,
+        partial=TASKS[task].several,
         run_lengths=objects.run_lengths,
     )
 

@@ -203,6 +203,8 @@ class ImageIndex:
     come as run lengths (crowds, mostly), polygons that leave the image. Only `task="segment"` fills it."""
     area_of_box: Bool | None = None
     """(M,) objects whose area is that of their box, as the label file tells no other; None: none of them."""
+    partial: bool = False
+    """Whether objects may be labelled for a part of the tasks: without an outline, without keypoints."""
 
     def __len__(self) -> int:
         return len(self.paths)

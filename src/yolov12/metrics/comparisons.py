@@ -35,14 +35,14 @@ def compare_boxes(index: ImageIndex, i: int, found: Detections) -> Compared:
 def compare_masks(index: ImageIndex, i: int, found: Detections) -> Compared:
     """Masks by the IoU of their pixels; the detections' areas are those of their masks.
 
-    A mask that can match nothing is compared as an empty one of its area. Where keypoints are labelled, too, a picture
-    with an object that has no mask is left out.
+    A mask that can match nothing is compared as an empty one of its area. Where labels are partial, a picture with an
+    object that has no mask is left out.
     """
     if found.masks is None:
         raise ValueError(f"detections of {index.paths[i]} have no masks to compare")
     where = index.objects(i)
     # Labels of several tasks may leave masks out: such a picture says nothing of what is found in it.
-    unknown = index.keypoints is not None and not all(_has_mask(index, row) for row in range(where.start, where.stop))
+    unknown = index.partial and not all(_has_mask(index, row) for row in range(where.start, where.stop))
     keep = by_score(found.rows)[: 0 if unknown else None]
     masks, scene = found.masks[keep], _scene(index, i, found, keep)
     scene = scene._replace(crowd=scene.crowd | unknown, ignored=scene.ignored | unknown)
