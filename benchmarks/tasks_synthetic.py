@@ -70,7 +70,7 @@ JOBS = {
     "segment": Job("yolov12n-seg", "yolo12n-seg.yaml", "mask AP50", "mask AP50", 0.85),
     "pose": Job("yolov12n-pose", "yolo12n-pose.yaml", "keypoint AP50", "pose AP50", 0.85),
     "obb": Job("yolov12n-obb", "yolo12n-obb.yaml", "rotated AP50", "box AP50", 0.80),
-    "classify": Job("yolov12n-cls", "yolo12n-cls.yaml", "top-1", "top-1", 0.95, 16, 8000, 96, CLASSIFY),
+    "classify": Job("yolov12n-cls", "yolo12n-cls.yaml", "top-1", "top-1", 0.95, 24, 8000, 96, CLASSIFY),
 }
 
 
