@@ -252,7 +252,8 @@ def test_a_name_that_is_not_there_is_an_error_when_offline(monkeypatch: pytest.M
 
 def test_the_embedded_model() -> None:
     """Needs the model file of the package."""
-    assert yolov12.EMBEDDED_MODELS == ("yolov12n-bccd",)
+    assert yolov12.EMBEDDED_MODELS[0] == "yolov12n-bccd"
+    assert len(yolov12.EMBEDDED_MODELS) == 5
     for name in ("yolov12n-bccd", "yolov12n-bccd.pt", "yolo12n-bccd"):
         model = YOLO(name)
         assert model.names == {0: "RBC", 1: "WBC", 2: "Platelets"}

@@ -9,7 +9,6 @@ for result in model("images/", imgsz=320):
 from __future__ import annotations
 
 import dataclasses
-import math
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from typing import Any, Unpack, overload
 import torch
 from torch import Tensor
 
+from yolov12 import inspection
 from yolov12.atomic import write_atomic
 from yolov12.checkpoint import ModelFile, read_model_file, write_model_file
 from yolov12.checkpoint.convert import check_target, write_converted
@@ -30,13 +30,11 @@ from yolov12.config.tasks import TASKS
 from yolov12.config.variants import usual_size
 from yolov12.data.contract import contract
 from yolov12.data.dataset import load_index, read_data_config
-from yolov12.data.image_io import read_image
 from yolov12.data.index import DataReport, ImageIndex
 from yolov12.data.label_formats import check_format
-from yolov12.data.loader import TrainLoader
 from yolov12.data.synthetic import write_synthetic as write_synthetic
 from yolov12.engine.run import prepare_resume, start_training
-from yolov12.engine.trace import Trace, trace_backward, trace_forward
+from yolov12.engine.trace import Trace
 from yolov12.engine.trace_plot import draw_trace as draw_trace
 from yolov12.engine.trainer import BEST
 from yolov12.errors import CheckpointError, ConfigError, DataError, UserError, printable
@@ -46,19 +44,20 @@ from yolov12.evaluation.curves import draw_metrics
 from yolov12.evaluation.evaluator import evaluate, match_classes
 from yolov12.folders import new_run_folder, write_json
 from yolov12.hub import check_online
+from yolov12.inference.attention_maps import Explained
 from yolov12.inference.device import resolve_device
-from yolov12.inference.predictor import Predictor, view_of
+from yolov12.inference.predictor import Predictor
 from yolov12.inference.runtimes import Runtime, torch_runtime
 from yolov12.loading import (
     check_keypoints,
     is_model_name,
     is_single_class,
     load_model,
-    saved_options,
     size_to_use,
     trained_size,
     val_config,
 )
+from yolov12.loading import sample_images as sample_images
 from yolov12.metrics import Metrics
 from yolov12.models.checkpoint_map import ours_to_official
 from yolov12.models.detector import Detector, build_model, check_size
@@ -69,7 +68,6 @@ from yolov12.visualize import save_result
 
 BOX_OPTIONS = ("conf", "iou", "max_det", "classes", "agnostic_nms", "rect")
 """Options of `predict` that are about boxes."""
-SAMPLES = Path(__file__).resolve().parent / "assets" / "samples"
 
 
 class YOLO:
@@ -153,29 +151,24 @@ class YOLO:
         The walk forward is that of `image` (a sample picture without one). The walk back needs labels: it is that of
         `batch` pictures of the training split of `data`, or of the data set that the model was trained on.
         """
-        side = imgsz or trained_size(self.metadata) or self._usual_size
-        size = math.ceil(side / STRIDE) * STRIDE
         if not backward:
-            return trace_forward(self.model, self._canvas(image, size))
+            return inspection.walk(self._subject(), image, imgsz)
         if image is not None:
             raise ConfigError("--image and --backward contradict each other: gradients need labels, so name --data")
-        options = {"imgsz": size, "batch": batch, "workers": 0, "mosaic": 0.0, "device": str(self.device)}
-        source = data or saved_options(self.metadata).get("data", "")
-        config = resolve(TrainConfig, {**options, "data": str(source)}).config
-        if not config.data:
-            raise ConfigError("--data is missing: gradients need labels; name the data set's YAML file")
-        index = load_index(config.data, "train", task=self.task, single_cls=is_single_class(self.metadata))
-        check_keypoints(self.config, match_classes(index, self.names))
-        with TrainLoader(match_classes(index, self.names), config, task=self.task) as loader:
-            return trace_backward(self.model, next(iter(loader.epoch(config.epochs - 1))), config)
+        return inspection.walk_back(self._subject(), data, imgsz, batch)
 
-    def _canvas(self, image: str | Path | None, size: int) -> Tensor:
-        """One picture as the network sees it, (1, 3, H, W) on the model's device."""
-        path = Path(image) if image is not None else next(iter(sorted(sample_images(self.task).iterdir())))
-        pixels = read_image(path)
-        canvas = view_of(pixels, self.task, resolve(PredictConfig, {"imgsz": size}).config).apply(pixels)
-        rgb = torch.from_numpy(canvas[..., ::-1].copy()).permute(2, 0, 1)[None]  # (H, W, 3) BGR -> (1, 3, H, W) RGB
-        return rgb.to(self.device).float() / 255
+    def explain(
+        self, image: str | Path | None = None, *, imgsz: int | None = None, conf: float = 0.25
+    ) -> list[Explained]:
+        """Where the last area attention looks from each detection in a picture, and how far the score rests on that.
+
+        Boxes are in pixels of the canvas; without `image` a sample picture. Raises ConfigError for networks without
+        area attention, and for tasks without upright boxes.
+        """
+        return inspection.look(self._subject(), image, imgsz, conf)
+
+    def _subject(self) -> inspection.Subject:
+        return inspection.Subject(self.model, self.names, self.metadata, self.device)
 
     def to(self, device: str | int | torch.device) -> YOLO:
         """Move the model; later calls run there unless they name another device."""
@@ -365,6 +358,11 @@ class YOLO:
             return self._runtimes[key]
 
 
+def draw_attention(model: YOLO, image: str | Path | None, folder: Path, *, imgsz: int | None = None) -> list[str]:
+    """Write a picture for each detection, its map over the canvas; returns a table of scores and faithfulness."""
+    return inspection.draw_looks(model._subject(), image, folder, imgsz)
+
+
 def convert_model(source: str | Path, target: Path, *, layout: str = "turbo", offline: bool | None = None) -> str:
     """Convert a model, given as to `YOLO`; returns one line that says what was written."""
     check_target(target)  # before anything is downloaded
@@ -372,14 +370,6 @@ def convert_model(source: str | Path, target: Path, *, layout: str = "turbo", of
     check_target(target, path)
     write_converted(file, target)
     return f"{target}: {file.config.variant} {file.config.layout}, {file.config.task}, {len(file.names)} classes"
-
-
-def sample_images(task: str = "detect") -> Path:
-    """Folder of the sample images for a task that come with the package."""
-    folder = SAMPLES / task
-    if not folder.is_dir():
-        raise CheckpointError(f"there are no sample pictures for {task}: name a source")
-    return folder
 
 
 def compare_models(

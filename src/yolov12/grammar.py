@@ -113,6 +113,7 @@ def build_parser() -> Parser:
     child.add_argument("--data", help="data set with labels (default: that of the model's training)")
     child.add_argument("--imgsz", type=int, help="square input size (default: that of the training)")
     child.add_argument("--batch", type=int, default=4, help="pictures of the walk back (default 4)")
+    child.add_argument("--attention", metavar="FOLDER", help="also draw where area attention looks, by detection")
     child.add_argument("--plot", metavar="PNG", help="also draw it into this file")
     child.add_argument("--json", action="store_true", help="print as JSON")
     add_layout(child)

@@ -26,7 +26,13 @@ from yolov12.download import DownloadPolicy, download
 from yolov12.errors import CheckpointError, ConfigError, SetupError, UserError, did_you_mean, printable
 from yolov12.folders import CACHE_VARIABLE, cache_folder
 
-EMBEDDED_MODELS: tuple[str, ...] = ("yolov12n-bccd",)
+EMBEDDED_MODELS: tuple[str, ...] = (
+    "yolov12n-bccd",
+    "yolov12n-seg-shapes",
+    "yolov12n-pose-shapes",
+    "yolov12n-obb-shapes",
+    "yolov12n-cls-shapes",
+)
 """Models that come with the package and work without a network."""
 
 ASSETS = Path(__file__).resolve().parent / "assets" / "models"

@@ -41,6 +41,7 @@ ALLOWED = {
     "evaluation": SCORES | {"inference", "metrics", "drawing"},
     "engine": SCORES | {"inference", "metrics", "evaluation", "folders", "drawing"},
     "api": None,
+    "inspection": SCORES | {"inference", "evaluation", "engine", "loading"},
     "composition": {"errors", "config", "api"},
     "loading": SCORES | {"hub"},
     "grammar": {"errors", "config", "version"},

@@ -99,25 +99,14 @@ def test_layers_of_designs(backbone: str, tmp_path: Path) -> None:
 
 
 def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path, data = write_model(tmp_path / "m.safetensors"), write_data(tmp_path / "data")
+    data = write_data(tmp_path / "data")
+    path = write_model(tmp_path / "m.safetensors", ("even", "odd"))
     assert main(["trace", str(path), "--imgsz", "64", "--json"]) == 0
     walk = json.loads(capsys.readouterr().out)
     assert walk["imgsz"] == [64, 64]
     plot = tmp_path / "p.png"
-    words = [
-        "trace",
-        str(path),
-        "--backward",
-        "--data",
-        str(data),
-        "--imgsz",
-        "64",
-        "--batch",
-        "2",
-        "--plot",
-        str(plot),
-    ]
-    assert main(words) in (0, 1)
+    back = ["trace", str(path), "--backward", "--data", str(data)]
+    assert main([*back, "--imgsz", "64", "--batch", "2", "--plot", str(plot)]) in (0, 1)
     assert "update/weight" in capsys.readouterr().out
     assert plot.is_file()
     assert main(["trace", str(path), "--backward"]) == 2

@@ -1,0 +1,111 @@
+"""Looking into a model: the walk through its layers, forward and back, and where its attention looks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import torch
+from torch import Tensor
+
+from yolov12.atomic import write_atomic
+from yolov12.config.parse import STRIDE, resolve
+from yolov12.config.run import PredictConfig, TrainConfig
+from yolov12.config.tasks import TASKS
+from yolov12.config.variants import usual_size
+from yolov12.data.dataset import load_index
+from yolov12.data.image_io import read_image
+from yolov12.data.loader import TrainLoader
+from yolov12.engine.trace import Trace, trace_backward, trace_forward
+from yolov12.errors import ConfigError, printable
+from yolov12.evaluation.evaluator import match_classes
+from yolov12.inference.attention_maps import Explained, explain, overlay
+from yolov12.inference.predictor import view_of
+from yolov12.loading import check_keypoints, is_single_class, sample_images, saved_options, trained_size
+from yolov12.models.detector import Detector
+from yolov12.postprocess import NmsOptions, select
+
+
+class Subject(NamedTuple):
+    """What is looked into: a network, its class names, what its file says of its training, and where it is."""
+
+    model: Detector
+    names: Mapping[int, str]
+    metadata: Mapping[str, Any]
+    device: torch.device
+
+    @property
+    def task(self) -> str:
+        """What the model does."""
+        return self.model.config.task
+
+    def size(self, said: int | None) -> int:
+        """The side of the canvas: as said, that of the training, or the usual one; a multiple of 32."""
+        side = said or trained_size(self.metadata) or usual_size(self.model.config.variant, self.task)
+        return math.ceil(side / STRIDE) * STRIDE
+
+    def canvas(self, image: str | Path | None, imgsz: int | None) -> Tensor:
+        """A picture, or a sample, as the network sees it: (1, 3, H, W), RGB in 0..1, on the model's device."""
+        path = Path(image) if image is not None else sorted(sample_images(self.task).iterdir())[0]
+        pixels = read_image(path)
+        config = resolve(PredictConfig, {"imgsz": self.size(imgsz)}).config
+        canvas = view_of(pixels, self.task, config).apply(pixels)
+        rgb = torch.from_numpy(canvas[..., ::-1].copy()).permute(2, 0, 1)[None]  # (H, W, 3) BGR -> (1, 3, H, W) RGB
+        return rgb.to(self.device).float() / 255
+
+
+def walk(subject: Subject, image: str | Path | None, imgsz: int | None) -> Trace:
+    """The walk forward of a picture."""
+    return trace_forward(subject.model, subject.canvas(image, imgsz))
+
+
+def walk_back(subject: Subject, data: str | Path | None, imgsz: int | None, batch: int) -> Trace:
+    """Both walks of a batch of the training split of `data`, else of the data set that the model was trained on."""
+    source = str(data or saved_options(subject.metadata).get("data", ""))
+    if not source:
+        raise ConfigError("--data is missing: gradients need labels; name the data set's YAML file")
+    options = {"imgsz": subject.size(imgsz), "batch": batch, "workers": 0, "mosaic": 0.0, "data": source}
+    config = resolve(TrainConfig, options).config
+    index = load_index(source, "train", task=subject.task, single_cls=is_single_class(subject.metadata))
+    try:
+        index = match_classes(index, dict(subject.names))
+        check_keypoints(subject.model.config, index)
+    except ConfigError as error:
+        raise ConfigError(f"{printable(source)} does not suit the model: {error}") from error
+    with TrainLoader(index, config, task=subject.task) as loader:
+        return trace_backward(subject.model, next(iter(loader.epoch(config.epochs - 1))), config)
+
+
+def look(subject: Subject, image: str | Path | None, imgsz: int | None, conf: float = 0.25) -> list[Explained]:
+    """Attention maps of what is found in a picture."""
+    if not TASKS[subject.task].boxes or TASKS[subject.task].rotated:
+        raise ConfigError(f"attention maps are for upright boxes, not for {subject.task}")
+    canvas = subject.canvas(image, imgsz)
+    with torch.inference_mode():
+        dense = subject.model.head.decode(subject.model(canvas)[subject.task]).dense[0].cpu().numpy()
+    rows = torch.from_numpy(select(dense, len(subject.names), NmsOptions(conf=conf)))  # (n, 6 + E)
+    return explain(subject.model, canvas, rows[:, :4], rows[:, 5].long())
+
+
+def draw_looks(subject: Subject, image: str | Path | None, folder: Path, imgsz: int | None) -> list[str]:
+    """A picture for each detection, its map over the canvas; returns a table of scores and faithfulness."""
+    found = look(subject, image, imgsz)
+    folder.mkdir(parents=True, exist_ok=True)
+    canvas = (subject.canvas(image, imgsz)[0] * 255).byte().permute(1, 2, 0)  # (H, W, 3) RGB
+    picture = canvas.cpu().numpy()[..., ::-1].copy()
+    lines = [f"{'class':<16}{'score':>7}{'deletion':>10}{'random':>8}{'insertion':>11}{'random':>8}  picture"]
+    for number, one in enumerate(found):
+        shown = overlay(picture, one.weights)
+        x1, y1, x2, y2 = (round(side) for side in one.box_input)
+        cv2.rectangle(shown, (x1, y1), (x2, y2), (255, 255, 255), 2)
+        path = folder / f"attention_{number}.png"
+        write_atomic(path, cv2.imencode(".png", shown)[1].tobytes())
+        faith = one.faithfulness
+        lines.append(
+            f"{subject.names[one.label]:<16}{one.score:>7.3f}{faith.deletion:>10.3f}{faith.random_deletion:>8.3f}"
+            f"{faith.insertion:>11.3f}{faith.random_insertion:>8.3f}  {path}"
+        )
+    return lines
