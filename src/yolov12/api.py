@@ -22,7 +22,7 @@ from yolov12 import inspection
 from yolov12.atomic import write_atomic
 from yolov12.checkpoint import ModelFile, read_model_file, write_model_file
 from yolov12.checkpoint.convert import check_target, write_converted
-from yolov12.config.model import ModelConfig
+from yolov12.config.model import LAYOUTS, ModelConfig
 from yolov12.config.options import CompareOptions, PredictOptions, TrainOptions, ValOptions
 from yolov12.config.parse import DEFAULT, STRIDE, report_rounding, resolve, storable
 from yolov12.config.run import CheckConfig, CompareConfig, PredictConfig, TrainConfig
@@ -335,7 +335,8 @@ class YOLO:
             return self._as_file() if config.pretrained and self.path is not None else None
         if not config.pretrained:
             raise ConfigError(f"--weights {config.weights} and --no-pretrained contradict each other: drop one")
-        layout = self.layout if is_model_name(config.weights) else "turbo"  # a file knows its own
+        named = is_model_name(config.weights) and self.layout in LAYOUTS
+        layout = self.layout if named else "turbo"  # a file knows its own
         start = load_model(config.weights, pretrained=True, layout=layout, num_classes=None, offline=self._offline)
         if start.path is None:
             raise ConfigError(f"--weights {config.weights}: has no weights; name a model file or a published model")

@@ -20,7 +20,7 @@ from yolov12.data.dataset import load_index
 from yolov12.data.image_io import read_image
 from yolov12.data.loader import TrainLoader
 from yolov12.engine.trace import Trace, trace_backward, trace_forward
-from yolov12.errors import ConfigError, printable
+from yolov12.errors import ConfigError, UserError, printable
 from yolov12.evaluation.evaluator import match_classes
 from yolov12.inference.attention_maps import Explained, explain, overlay
 from yolov12.inference.predictor import view_of
@@ -63,7 +63,10 @@ def walk(subject: Subject, image: str | Path | None, imgsz: int | None) -> Trace
 
 
 def walk_back(subject: Subject, data: str | Path | None, imgsz: int | None, batch: int) -> Trace:
-    """Both walks of a batch of the training split of `data`, else of the data set that the model was trained on."""
+    """Both walks of a batch of the training split of `data`, else of the data set that the model was trained on.
+
+    Loss and optimizer are those of the default options.
+    """
     source = str(data or saved_options(subject.metadata).get("data", ""))
     if not source:
         raise ConfigError("--data is missing: gradients need labels; name the data set's YAML file")
@@ -93,7 +96,10 @@ def look(subject: Subject, image: str | Path | None, imgsz: int | None, conf: fl
 def draw_looks(subject: Subject, image: str | Path | None, folder: Path, imgsz: int | None) -> list[str]:
     """A picture for each detection, its map over the canvas; returns a table of scores and faithfulness."""
     found = look(subject, image, imgsz)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{printable(folder)}: cannot be made into a folder: {error.strerror}") from error
     canvas = (subject.canvas(image, imgsz)[0] * 255).byte().permute(1, 2, 0)  # (H, W, 3) RGB
     picture = canvas.cpu().numpy()[..., ::-1].copy()
     lines = [f"{'class':<16}{'score':>7}{'deletion':>10}{'random':>8}{'insertion':>11}{'random':>8}  picture"]

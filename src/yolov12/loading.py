@@ -18,7 +18,7 @@ import torch
 
 from yolov12.checkpoint import ModelFile, fit_state, read_model_file
 from yolov12.checkpoint.model_file import MAX_PARAMETERS
-from yolov12.config.designs import FIELDS, ROLES, read_design, with_parts
+from yolov12.config.designs import FIELDS, read_design, with_parts
 from yolov12.config.heads import PoseHeadConfig
 from yolov12.config.model import ModelConfig
 from yolov12.config.parse import STRIDE, report_rounding, resolve
@@ -63,6 +63,7 @@ def load_model(
     config = described_network(model, layout, classes, fresh=not pretrained or bool(parts))
     if config is not None:
         config = with_parts(config, parts)
+        check_budget(config)
         return Loaded(fresh_model_file(config, number_names(config.num_classes)), None)
     if parts:
         raise ConfigError(f"{model}: parts can be swapped in an architecture, such as yolov12n, not in a model file")
@@ -99,9 +100,13 @@ def described_network(
     if by_yaml and os.path.isfile(text):
         config = read_design_file(Path(text))
         return config if classes is None else with_num_classes(config, classes)
-    if by_yaml or (names_architecture(text) and (fresh or not was_published(text)) and not os.path.exists(text)):
-        return model_config(text, layout, classes)
-    return None
+    if not by_yaml and (not names_architecture(text) or os.path.exists(text)):
+        return None
+    if not by_yaml and not fresh and not was_published(text) and not text.endswith(".pt"):
+        print(f"note: {text} has fresh weights: none of this design are published", file=sys.stderr)
+    elif not by_yaml and not fresh:
+        return None
+    return model_config(text, layout, classes)
 
 
 def was_published(name: str) -> bool:
@@ -112,14 +117,13 @@ def was_published(name: str) -> bool:
 def read_design_file(path: Path) -> ModelConfig:
     """The network that a YAML of ours describes."""
     values = plain_mapping(path)
-    if "nc" in values or any(isinstance(values.get(role), list) for role in ROLES):
+    if "nc" in values or any(isinstance(values.get(role), list) for role in ("backbone", "head")):
         raise ConfigError(
             f"{printable(path)}: a layer-list YAML is not read. Name a preset (yolov12n, yolov12s, yolov12m, yolov12l, "
             f"yolov12x), pass a model file, or write a YAML with {', '.join(FIELDS)}"
         )
     try:
         config = read_design(values)
-        check_budget(config)
     except ConfigError as error:
         raise ConfigError(f"{printable(path)}: {error}") from error
     return config
@@ -131,7 +135,8 @@ def check_budget(config: ModelConfig) -> None:
     if units > MAX_UNITS:
         raise ConfigError(f"{units} repeated units; at most {MAX_UNITS} are built")
     with torch.device("meta"):
-        count = sum(parameter.numel() for parameter in Detector(config).parameters())
+        network = Detector(config)
+        count = sum(tensor.numel() for tensor in (*network.parameters(), *network.buffers()))
     if count > MAX_PARAMETERS:
         raise ConfigError(f"{count:,} parameters; at most {MAX_PARAMETERS:,} are built")
 

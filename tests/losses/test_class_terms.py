@@ -46,7 +46,8 @@ def paper(name: str) -> Tensor:
 
 @pytest.mark.parametrize("name", ["bce", "focal", "qfl", "varifocal"])
 def test_formula(name: str) -> None:
-    torch.testing.assert_close(CLASS_TERMS[name](SCORES), paper(name), rtol=1e-4, atol=1e-6)
+    scores = SCORES._replace(target=torch.ones(4)) if name == "focal" else SCORES
+    torch.testing.assert_close(CLASS_TERMS[name](scores), paper(name), rtol=1e-4, atol=1e-6)
 
 
 def test_gradient_harmonising() -> None:
@@ -73,11 +74,11 @@ def test_right_scores_cost_less_than_wrong_ones(name: str) -> None:
 
 def test_hard_negatives_remain() -> None:
     losses = torch.arange(60.0)
-    kept = hardest(losses, SCORES, 2).nonzero().squeeze(1).tolist()
+    kept = hardest(losses, SCORES, 2, 4).nonzero().squeeze(1).tolist()
     assert kept == [3, 17, 40, 41, *range(52, 60)]
     empty = Scores(LOGITS, PLACE[:0], TARGET[:0])
-    assert hardest(losses, empty, 3).nonzero().squeeze(1).tolist() == [57, 58, 59]
-    assert hardest(losses, SCORES, 1000).count_nonzero() == 59  # all but the loss that is 0
+    assert hardest(losses, empty, 3, 0).nonzero().squeeze(1).tolist() == [57, 58, 59]
+    assert hardest(losses, SCORES, 1000, 4).count_nonzero() == 59  # all but the loss that is 0
 
 
 def test_smoothing_keeps_the_sum() -> None:
@@ -127,6 +128,21 @@ def test_extreme_logits_stay_finite(name: str) -> None:
     assert loss.isfinite()
     assert logits.grad is not None
     assert logits.grad.isfinite().all()
+
+
+def test_focal_with_soft_labels_still_teaches_one_class() -> None:
+    logits = torch.zeros(1, 20, 3, requires_grad=True)
+    class_term(logits, LABELS, FOREGROUND, LossChoices(cls="focal", smoothing=0.1, negatives=1)).backward()
+    assert logits.grad is not None
+    for anchor, label in ((1, 2), (5, 2), (13, 0)):
+        falling = (logits.grad[0, anchor] < 0).nonzero().flatten().tolist()
+        assert falling == [label]
+
+
+@pytest.mark.parametrize("name", CLASS_TERMS)
+def test_what_is_not_finite_is_not_hidden(name: str) -> None:
+    logits = torch.tensor([0.0, float("nan"), 1.0])
+    assert not CLASS_TERMS[name](Scores(logits, torch.tensor([0]), torch.tensor([0.5]))).sum().isfinite()
 
 
 def test_cross_entropy_is_that_of_torch() -> None:

@@ -64,7 +64,8 @@ def fit_state(
         if old is None:
             continue
         if class_output:
-            if rows and old.shape[1:] == fresh.shape[1:]:
+            # One row a class; an anchor head has one for each anchor and class, which stay fresh.
+            if rows and old.shape[1:] == fresh.shape[1:] and (len(old), len(fresh)) == (len(names_old), len(names_new)):
                 new_rows, old_rows = list(rows), list(rows.values())
                 state[name][new_rows] = old[old_rows].to(fresh.dtype)
                 carried = True

@@ -142,6 +142,8 @@ HYBRID_SIZES = {
     "l": HybridSize((64, 128, 256, 480, 800), (2, 2, 6, 3)),
     "x": HybridSize((64, 128, 256, 544, 896), (2, 2, 6, 4)),
 }
+MAX_WINDOW = 32
+"""Positions; the table of offsets grows with the fourth power."""
 WINDOW_ATTENTION = ("shifted", "twins")
 
 
@@ -170,6 +172,8 @@ class HybridBackboneConfig(BackboneConfig):
         require_multiples(self.kind, self.channels)
         require_multiples(self.kind, self.channels[3:], HEAD_DIM)
         require_choice("backbone.attention", self.attention, WINDOW_ATTENTION)
+        if self.window > MAX_WINDOW:
+            raise ConfigError(f"{self.kind}.window {self.window}: at most {MAX_WINDOW}")
 
     @classmethod
     def at_scale(cls, scale: str) -> Self:

@@ -7,7 +7,8 @@ said is as it belongs to the size of the named model.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from yolov12.config.backbones import BACKBONE_CONFIGS
@@ -36,16 +37,19 @@ def with_parts(config: ModelConfig, parts: Mapping[str, object]) -> ModelConfig:
     if not said:
         return config
     if "heads" in said:
-        config = _of_task(config, joint_task(said["heads"]))
+        config = _of_task(config, joint_task(said.pop("heads")))
     backbone, neck = config.backbone, config.neck
     if "backbone" in said:
-        backbone = _part("backbone", said["backbone"], BACKBONE_CONFIGS, _usual_backbones(config))
+        backbone = _part("backbone", said["backbone"], BACKBONE_CONFIGS, lambda kind: _usual_backbone(kind, config))
     if "neck" in said:
         if neck is None:
             raise ConfigError(f"--model.neck: a {config.task} model has none")
-        neck = _part("neck", said["neck"], NECK_CONFIGS, _usual_necks(config))
+        neck = _part("neck", said["neck"], NECK_CONFIGS, lambda kind: _usual_neck(kind, config))
+    if not said:
+        return config
     head = _head(config, said.get("head", config.heads[config.task].kind), neck)
-    return dataclasses.replace(config, layout=STANDARD, backbone=backbone, neck=neck, heads={config.task: head})
+    changed = dataclasses.replace(config, backbone=backbone, neck=neck, heads={config.task: head})
+    return changed if changed == config else dataclasses.replace(changed, layout=STANDARD)
 
 
 def joint_task(heads: object) -> str:
@@ -64,11 +68,20 @@ def joint_task(heads: object) -> str:
 
 
 def _of_task(config: ModelConfig, task: str) -> ModelConfig:
-    """The model of the same family and size for another task."""
+    """The network for another task: the parts that somebody has chosen stay."""
     if task == config.task:
         return config
+    layout = config.layout if config.layout in LAYOUTS else LAYOUTS[0]
+    named = model_config(config.variant, layout)
+    before = config.heads[config.task]
+    keypoints = before.keypoints if isinstance(before, PoseHeadConfig) else DEFAULT_KEYPOINTS
     variant = parse_variant(config.variant)._replace(task=task)
-    return model_config(variant.name, config.layout if config.layout in LAYOUTS else LAYOUTS[0], config.num_classes)
+    wanted = model_config(variant.name, layout, config.num_classes, keypoints=keypoints)
+    parts = {
+        "backbone": config.backbone if config.backbone != named.backbone else None,
+        "neck": config.neck if config.neck != named.neck else None,
+    }
+    return with_parts(wanted, parts)
 
 
 def read_design(values: Mapping[str, Any]) -> ModelConfig:
@@ -85,24 +98,21 @@ def read_design(values: Mapping[str, Any]) -> ModelConfig:
     return with_parts(model_config(name, num_classes=classes), parts)
 
 
-def _usual_backbones(config: ModelConfig) -> dict[str, BackboneConfig]:
-    """Each kind as it belongs to the size of `config`."""
+def _usual_backbone(kind: str, config: ModelConfig) -> BackboneConfig:
+    """A kind as it belongs to the size of `config`."""
+    if kind == config.backbone.kind:
+        return config.backbone
     variant = parse_variant(config.variant)
-    scaled = {kind: part.at_scale for kind, part in BACKBONE_CONFIGS.items() if not published_trunk(kind, variant)}
-    usual = {kind: at_scale(variant.scale) for kind, at_scale in scaled.items()}
-    for kind in BACKBONE_CONFIGS:
-        if trunk := published_trunk(kind, variant):
-            usual[kind] = trunk.backbone
-    return {**usual, config.backbone.kind: config.backbone}
+    trunk = published_trunk(kind, variant)
+    return BACKBONE_CONFIGS[kind].at_scale(variant.scale) if trunk is None else trunk.backbone
 
 
-def _usual_necks(config: ModelConfig) -> dict[str, NeckConfig]:
+def _usual_neck(kind: str, config: ModelConfig) -> NeckConfig:
+    if config.neck is not None and kind == config.neck.kind:
+        return config.neck
     variant = parse_variant(config.variant)
-    trunk = published_trunk("yolov12", variant)
-    usual = {kind: part.at_scale(variant.scale) for kind, part in NECK_CONFIGS.items() if kind != "pafpn"}
-    if trunk is not None:
-        usual["pafpn"] = trunk.neck
-    return usual if config.neck is None else {**usual, config.neck.kind: config.neck}
+    trunk = published_trunk("yolov12", variant) if kind == "pafpn" else None
+    return NECK_CONFIGS[kind].at_scale(variant.scale) if trunk is None else trunk.neck
 
 
 def _head(config: ModelConfig, said: object, neck: NeckConfig | None) -> HeadConfig:
@@ -111,22 +121,25 @@ def _head(config: ModelConfig, said: object, neck: NeckConfig | None) -> HeadCon
     finest = neck.finest_channels if neck is not None else 0
     keypoints = before.keypoints if isinstance(before, PoseHeadConfig) else DEFAULT_KEYPOINTS
     branch = before.class_branch if isinstance(before, DetectHeadConfig) else "depthwise"
-    usual = {
-        kind: head.fitted(before.num_classes, finest, keypoints=keypoints, class_branch=branch)
-        for kind, head in HEAD_CONFIGS.items()
-        if head.task == config.task
-    }
-    others = {kind: head.task for kind, head in HEAD_CONFIGS.items() if kind not in usual}
+    choices = {kind: head for kind, head in HEAD_CONFIGS.items() if head.task == config.task}
+    others = {kind: head.task for kind, head in HEAD_CONFIGS.items() if kind not in choices}
     if isinstance(said, str) and said in others:
         raise ConfigError(
             f"--model.head {said!r} is for {others[said]}, the model is for {config.task}: name "
             f"{config.variant.removesuffix(TASKS[config.task].suffix)}{TASKS[others[said]].suffix}, "
-            f"or one of {', '.join(usual)}"
+            f"or one of {', '.join(choices)}"
         )
-    return _part("head", said, HEAD_CONFIGS, usual)
+    if finest == (config.neck.finest_channels if config.neck is not None else 0) and said == before.kind:
+        return before
+    fitted = partial(_fitted, classes=before.num_classes, finest=finest, keypoints=keypoints, branch=branch)
+    return _part("head", said, choices, fitted)
 
 
-def _part(role: str, said: object, kinds: Mapping[str, type[P]], usual: Mapping[str, P]) -> P:
+def _fitted(kind: str, *, classes: int, finest: int, keypoints: tuple[int, int], branch: str) -> HeadConfig:
+    return HEAD_CONFIGS[kind].fitted(classes, finest, keypoints=keypoints, class_branch=branch)
+
+
+def _part(role: str, said: object, kinds: Mapping[str, type[P]], usual: Callable[[str], P]) -> P:
     """A part from its kind, from a mapping with its kind and fields, or as it is."""
     where = f"--model.{role}"
     if isinstance(said, PartConfig):
@@ -135,6 +148,6 @@ def _part(role: str, said: object, kinds: Mapping[str, type[P]], usual: Mapping[
         return said  # type: ignore[return-value]
     fields = {"kind": said} if isinstance(said, str) else dict(require_mapping(where, said))
     kind = fields.pop("kind", None)
-    if not isinstance(kind, str) or kind not in usual:
-        raise ConfigError(f"{where} {kind!r}: choose from {', '.join(sorted(usual))}.{did_you_mean(kind, usual)}")
-    return dataclasses.replace(usual[kind], **checked_fields(f"{where}.{kind}", kinds[kind], fields))
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ConfigError(f"{where} {kind!r}: choose from {', '.join(sorted(kinds))}.{did_you_mean(kind, kinds)}")
+    return dataclasses.replace(usual(kind), **checked_fields(f"{where}.{kind}", kinds[kind], fields))

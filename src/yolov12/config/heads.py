@@ -62,6 +62,8 @@ class DetectHeadConfig(HeadConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_choice("head.class_branch", self.class_branch, CLASS_BRANCHES)
+        if self.bins < 2:
+            raise ConfigError(f"{self.kind}.bins {self.bins}: a distribution needs 2 or more")
 
     @classmethod
     def fitted(

@@ -109,7 +109,7 @@ class TrainConfig(AugmentConfig):
     negatives: float = option(
         0.0, "class loss: only the hardest so many negatives for each positive; 0: all", low=0, high=1e6
     )
-    label_smoothing: float = option(0.0, "share of a class target that is spread over all classes", low=0, high=0.9)
+    label_smoothing: float = option(0.0, "share of a class target that is spread over all classes", low=0, high=0.5)
     rules: str = option(
         "r8363", "assigner and loss rules: the paper's repository or the later ones", choices=("r8363", "r84190")
     )

@@ -39,7 +39,9 @@ def stack_targets(samples: Sequence[Sample], task: str) -> TargetArrays:
         np.repeat(np.arange(len(samples)), counts),
         np.concatenate([sample.labels for sample in samples]),
         np.concatenate([sample.boxes for sample in samples]),
-        np.stack([index_map(sample) for sample in samples]) if TASKS[task].masks else None,
+        np.stack([index_map(sample, boxes=not TASKS[task].several) for sample in samples])
+        if TASKS[task].masks
+        else None,
         np.concatenate([_labelled_keypoints(sample) for sample in samples]) if TASKS[task].keypoints else None,
         np.concatenate([rotated_boxes(sample) for sample in samples]) if TASKS[task].rotated else None,
         np.concatenate([_outlined(sample) for sample in samples]) if TASKS[task].several else None,
@@ -52,17 +54,19 @@ def _outlined(sample: Sample) -> npt.NDArray[np.bool_]:
     return np.array([len(points) > 0 for points in outlines], np.bool_)
 
 
-def index_map(sample: Sample) -> npt.NDArray[np.int16]:
+def index_map(sample: Sample, *, boxes: bool = True) -> npt.NDArray[np.int16]:
     """Which object each mask pixel shows, (H / 4, W / 4): 0 none, j + 1 row j of the sample. Small ones lie on top.
 
     An outline is filled at full size with its vertices cut to whole pixels and then reduced bilinearly, as the
-    published models were trained; an object without an outline is its box. H and W must be multiples of 4.
+    published models were trained; an object without an outline is its box, or nothing without `boxes`. H and W must be
+    multiples of 4.
     """
     height, width = (side // MASK_RATIO for side in sample.image.shape[:2])
     filled = np.zeros((height, width), np.int16)
     shapes = [_quarter_mask(_outline(sample, row).astype(np.int32)) for row in range(len(sample.labels))]
     areas = np.array([np.count_nonzero(mask) for mask, _, _ in shapes], np.int64)
-    for row in np.argsort(-areas, kind="stable").tolist():
+    drawn = np.ones(len(shapes), np.bool_) if boxes else _outlined(sample)
+    for row in (row for row in np.argsort(-areas, kind="stable").tolist() if drawn[row]):
         mask, top, left = shapes[row]
         mask = mask[: height - top, : width - left]  # an outline may end exactly at the far edge, beyond the last pixel
         filled[top : top + mask.shape[0], left : left + mask.shape[1]][mask] = row + 1

@@ -59,7 +59,11 @@ def _plain(path: Path, node: yaml.Node) -> Any:
     if isinstance(node, yaml.SequenceNode):
         return [_plain(path, item) for item in node.value]
     if not isinstance(node, yaml.MappingNode):
-        return yaml.constructor.SafeConstructor().construct_object(node)
+        try:
+            return yaml.constructor.SafeConstructor().construct_object(node)
+        except (ValueError, OverflowError, yaml.YAMLError) as error:
+            where = f"{printable(path)}:{node.start_mark.line + 1}"
+            raise DataError(f"{where}: {shown(node)} is not a value that YAML knows") from error
     values: dict[str, Any] = {}
     for key, value in node.value:
         name = printable(str(key.value))[:80]

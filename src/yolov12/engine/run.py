@@ -29,6 +29,8 @@ from yolov12.engine.training_state import read_run
 from yolov12.errors import ConfigError
 from yolov12.folders import new_run_folder, require_space, run_parent, write_json
 from yolov12.inference.device import resolve_device
+from yolov12.losses.criterion import LOSSES
+from yolov12.models.checkpoint_map import is_published_form
 from yolov12.models.detector import Detector, build_model
 from yolov12.version import __version__
 
@@ -59,10 +61,10 @@ def start_training(
         print("note: the data set has no flip_idx, so pictures are not mirrored in training", file=sys.stderr)
     names = dict(enumerate(train.names))
     architecture = fit_to_data(architecture, len(names), train.keypoint_shape)
-    if start is None:  # weights have learnt to work with their own
-        architecture = with_anchors_of(train, architecture, config.imgsz)
+    architecture = with_anchors(architecture, start, train, config.imgsz)
     model = starting_model(architecture, names, start, config.seed)
     resolved = settle_optimizer(resolved, len(names), nominal_iterations(len(train), config))
+    check_trainable(model.config, config.freeze)
     require_space(run_parent(model.config.task, config.project), disk_bytes(model))
     folder = new_run_folder(model.config.task, config.project, config.name, exist_ok=config.exist_ok)
     run = {
@@ -79,13 +81,33 @@ def start_training(
     return Trainer(TrainJob(model, names, resolved, train, val, folder, device, run))
 
 
-def with_anchors_of(index: ImageIndex, architecture: ModelConfig, imgsz: int) -> ModelConfig:
-    """The architecture with anchors of the data set where it has anchors, unless somebody has chosen some."""
+def check_trainable(architecture: ModelConfig, freeze: int) -> None:
+    """Raise ConfigError for what the trainer would refuse, before a folder is claimed."""
+    if freeze and not is_published_form(architecture):
+        raise ConfigError(f"--freeze {freeze}: counts the layers of the published models, and this is none of them")
+    for name, head in architecture.heads.items():
+        if head.kind not in LOSSES:
+            raise ConfigError(
+                f"the head {name!r} of kind {head.kind!r} has no loss: add one to yolov12.losses.criterion.LOSSES"
+            )
+
+
+def with_anchors(architecture: ModelConfig, start: ModelFile | None, index: ImageIndex, imgsz: int) -> ModelConfig:
+    """The architecture, where it has anchors, with those that its weights have learnt to work with, or the data set's.
+
+    Anchors that somebody has chosen for fresh weights stay.
+    """
     head = architecture.heads[architecture.task]
-    if not isinstance(head, AnchorHeadConfig) or head.anchors != COCO_ANCHORS:
+    if not isinstance(head, AnchorHeadConfig):
         return architecture
-    anchors = anchor_sizes(index, imgsz, len(head.anchors) // 2)
-    print(f"anchors {' '.join(f'{w}x{h}' for w, h in zip(anchors[::2], anchors[1::2], strict=True))}", file=sys.stderr)
+    known = start.config.heads[start.config.task] if start is not None else None
+    anchors = head.anchors
+    if isinstance(known, AnchorHeadConfig) and len(known.anchors) == len(anchors):
+        anchors = known.anchors
+    elif start is not None or anchors == COCO_ANCHORS:
+        anchors = anchor_sizes(index, imgsz, len(anchors) // 2)
+    sizes = " ".join(f"{width}x{height}" for width, height in zip(anchors[::2], anchors[1::2], strict=True))
+    print(f"anchors {sizes}", file=sys.stderr)
     head = dataclasses.replace(head, anchors=anchors)
     return dataclasses.replace(architecture, heads={**architecture.heads, architecture.task: head})
 

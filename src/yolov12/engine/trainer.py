@@ -31,7 +31,7 @@ from yolov12.engine.logger import RunLogger
 from yolov12.engine.optim import Schedule, build_optimizer, nominal_iterations
 from yolov12.engine.signals import StopRequest, stop_request
 from yolov12.engine.training_state import Parts, Progress, load_state, save_state
-from yolov12.errors import ConfigError, Interrupted, TrainingError
+from yolov12.errors import Interrupted, TrainingError
 from yolov12.evaluation.curves import draw_metrics
 from yolov12.evaluation.evaluator import evaluate
 from yolov12.folders import write_json
@@ -41,7 +41,7 @@ from yolov12.losses.choices import LossChoices
 from yolov12.losses.criterion import Criterion
 from yolov12.losses.detect import Gains
 from yolov12.metrics import Metrics
-from yolov12.models.checkpoint_map import is_published_form, official_layer_prefixes
+from yolov12.models.checkpoint_map import official_layer_prefixes
 from yolov12.models.detector import Detector
 from yolov12.version import __version__
 
@@ -318,8 +318,6 @@ def freeze(model: Detector, layers: int) -> list[nn.Module]:
     """Stop the first `layers` layers (official numbering) from training; returns their modules."""
     if not layers:
         return []
-    if not is_published_form(model.config):
-        raise ConfigError(f"--freeze {layers}: counts the layers of the published models, and this is none of them")
     prefixes = [prefix for layer, prefix in official_layer_prefixes(model.config).items() if layer < layers]
     modules = [model.get_submodule(prefix) for prefix in prefixes]
     for module in modules:

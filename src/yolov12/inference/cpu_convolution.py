@@ -44,7 +44,7 @@ def fuse_activations(module: nn.Module) -> None:
     for name, child in list(module.named_children()):
         if isinstance(child, ConvNormAct):
             setattr(module, name, FusedConv(child.conv, activation=child.activation))
-        elif isinstance(child, nn.Conv2d):
+        elif type(child) is nn.Conv2d and child.padding_mode == "zeros" and not isinstance(child.padding, str):
             setattr(module, name, FusedConv(child, activation=False))
         else:
             fuse_activations(child)

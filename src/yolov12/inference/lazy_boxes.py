@@ -16,9 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from yolov12.inference import cpu_convolution
-from yolov12.models.heads.anchor import AnchorHead
 from yolov12.models.heads.detect import SIDES, DetectHead
-from yolov12.models.heads.heatmap_pose import HeatmapPoseHead
+from yolov12.models.heads.dynamic_mask import DynamicMaskHead
 from yolov12.models.heads.obb import ObbHead
 from yolov12.models.heads.pose import PoseHead, keypoint_values
 from yolov12.models.heads.segment import SegmentHead
@@ -28,8 +27,8 @@ from yolov12.ops.boxes import anchor_points, distances_to_xyxy, expected_distanc
 from yolov12.ops.rotated import distances_to_rotated, logits_to_angles
 
 LocatingHead = DetectHead | SegmentHead | PoseHead | ObbHead
-WHOLE = (AnchorHead, HeatmapPoseHead)
-"""Heads of that kind whose decoding needs all cells."""
+KNOWN = (DetectHead, SegmentHead, DynamicMaskHead, PoseHead, ObbHead)
+"""Heads that are evaluated in this way; one that is derived from them may decode otherwise."""
 
 DENSE_SHARE: Final = 0.1
 """Where more of a level's cells are wanted, the convolutions themselves are faster."""

@@ -22,7 +22,7 @@ from yolov12.config.heads import PoseHeadConfig
 from yolov12.detections import Decoded
 from yolov12.errors import ConfigError, SetupError
 from yolov12.inference import cpu_convolution
-from yolov12.inference.lazy_boxes import WHOLE, LazyBoxes, LocatingHead
+from yolov12.inference.lazy_boxes import KNOWN, LazyBoxes, LocatingHead
 from yolov12.inference.memory import keep_freed_memory
 from yolov12.inference.tolerance import within_tolerance
 from yolov12.models.detector import Detector, fuse
@@ -78,7 +78,7 @@ class TorchRuntime:
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         if self.device.type == "cpu":
             keep_freed_memory()
-            if isinstance(self._head, LocatingHead) and not isinstance(self._head, WHOLE):
+            if isinstance(self._head, LocatingHead) and type(self._head) in KNOWN:
                 self._lazy = LazyBoxes(self._head)
             native = precision == "fp32" or native_half(self.device) is self._dtype
             if native and cpu_convolution.available():

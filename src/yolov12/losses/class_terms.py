@@ -46,11 +46,10 @@ def binary_cross_entropy(scores: Scores) -> Tensor:
 
 
 def focal(scores: Scores) -> Tensor:
-    """Targets count as 1 where they are above 0."""
-    hard = scores._replace(target=(scores.target > 0).float())
-    target, probability = hard.dense_target(), scores.logits.sigmoid()
+    """With soft labels the factors are those of the nearest hard one."""
+    target, probability = scores.dense_target(), scores.logits.sigmoid()
     weight = (target - probability).abs().pow(FOCAL_GAMMA)
-    return weight * torch.where(target > 0, FOCAL_ALPHA, 1 - FOCAL_ALPHA) * binary_cross_entropy(hard)
+    return weight * torch.where(target >= 0.5, FOCAL_ALPHA, 1 - FOCAL_ALPHA) * binary_cross_entropy(scores)
 
 
 def quality_focal(scores: Scores) -> Tensor:
@@ -82,7 +81,7 @@ def gradient_harmonised(scores: Scores) -> Tensor:
 
 def density_weights(length: Tensor) -> Tensor:
     """(N,) factors N / (M N_j) for gradients of `length` (N,) in 0..1, N_j of which lie in the same of M used bins."""
-    bins = (length * GHM_BINS).long().clamp(max=GHM_BINS - 1)
+    bins = (length.nan_to_num(1.0) * GHM_BINS).long().clamp(0, GHM_BINS - 1)  # NaN must be seen, not raised here
     counts = torch.bincount(bins, minlength=GHM_BINS)
     used = (counts > 0).sum().clamp(min=1)
     return len(length) / (used * counts.clamp(min=1)[bins])
@@ -96,17 +95,17 @@ CLASS_TERMS: dict[str, Callable[[Scores], Tensor]] = {
     "ghm": gradient_harmonised,
 }
 BY_NUMBER = ("focal",)
-"""Formulas that do not know how well a box fits: a sum is divided by the number of foreground anchors."""
+"""Formulas for targets of 1, whose sum is divided by the number of foreground anchors."""
 
 
-def hardest(losses: Tensor, scores: Scores, ratio: float) -> Tensor:
-    """(N,) `losses` with only the foreground's and the largest `ratio` times as many others; the rest is 0.
+def hardest(losses: Tensor, scores: Scores, ratio: float, anchors: int) -> Tensor:
+    """(N,) `losses` with only the foreground's and the largest `ratio` times `anchors` others; the rest is 0.
 
     Hard negative mining (SSD, Liu et al. 2016, arXiv:1512.02325). Without a foreground as many as for one remain.
     """
     with torch.no_grad():
         rank = losses.index_fill(0, scores.place, -torch.inf)
-        count = min(round(ratio * max(len(scores.place), 1)), len(losses) - len(scores.place))
+        count = min(round(ratio * max(anchors, 1)), len(losses) - len(scores.place))
         keep = torch.zeros_like(losses, dtype=torch.bool)
         keep[rank.topk(count).indices] = True
         keep[scores.place] = True

@@ -70,7 +70,7 @@ class Criterion:
 
         def place(name: str) -> tuple[int, int]:
             head, _, term = name.rpartition(".")
-            return heads.index(head) if head else 0, TERMS.index(term)
+            return heads.index(head) if head else 0, TERMS.index(term) if term in TERMS else len(TERMS)
 
         return {name: values[name] for name in sorted(values, key=place)}
 

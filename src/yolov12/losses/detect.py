@@ -133,7 +133,8 @@ def class_term(
     targets need no dense tensor.
     """
     wanted = foreground.anchor * class_logits.shape[2] + labels[foreground.target]
-    score = foreground.score if choices.iou_aware else torch.ones_like(foreground.score)
+    hard = not choices.iou_aware or choices.cls in BY_NUMBER
+    score = torch.ones_like(foreground.score) if hard else foreground.score
     if choices.cls == "bce" and not choices.negatives and not choices.smoothing:
         hit = class_logits.flatten().index_select(0, wanted)
         total = functional.softplus(class_logits).sum() - (score * hit).sum()
@@ -142,8 +143,8 @@ def class_term(
         if choices.smoothing:
             scores = smoothed(scores, foreground.anchor, class_logits.shape[2], choices.smoothing)
         losses = CLASS_TERMS[choices.cls](scores)
-        total = (hardest(losses, scores, choices.negatives) if choices.negatives else losses).sum()
-    if choices.iou_aware and choices.cls not in BY_NUMBER:
+        total = (hardest(losses, scores, choices.negatives, len(score)) if choices.negatives else losses).sum()
+    if not hard:
         return total
     # The caller divides by the sum of the aligned targets; here every anchor of the foreground counts as one.
     return total * foreground.score.sum().clamp(min=1) / max(len(score), 1)

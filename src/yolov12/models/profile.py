@@ -18,6 +18,7 @@ from torch.nn.attention import SDPBackend
 
 from yolov12.config.backbones import HEAD_DIM
 from yolov12.models.detector import Detector
+from yolov12.models.dynamic import DynamicConv
 from yolov12.models.layers import Attention
 
 IMAGE_CHANNELS = 3
@@ -90,6 +91,8 @@ def profile(model: Detector, imgsz: int | tuple[int, int] = 640) -> ModelProfile
             module.register_forward_hook(_recorder(shapes, _output_shapes))
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             module.register_forward_hook(_recorder(convolutions, _weight_products))
+        elif isinstance(module, DynamicConv):
+            module.register_forward_hook(_recorder(convolutions, _mixed_products))
         elif isinstance(module, Attention):
             module.register_forward_hook(_recorder(attention, _attention_products))
     with torch.inference_mode():
@@ -162,6 +165,13 @@ def _weight_products(module: nn.Module, outputs: object) -> int:
     if isinstance(module, nn.ConvTranspose2d):  # every input position meets the whole weight once
         return outputs.shape[2] * outputs.shape[3] // math.prod(module.stride) * weight.numel()
     return outputs.numel() * weight.numel() // weight.shape[0]
+
+
+def _mixed_products(module: nn.Module, outputs: object) -> int:
+    """Of the one convolution that is left after the kernels are mixed."""
+    if not isinstance(module, DynamicConv) or not isinstance(outputs, Tensor):
+        raise TypeError("expected a dynamic convolution and its map")
+    return outputs[0].numel() * module.convs[0].get_parameter("weight")[0].numel()
 
 
 def _attention_products(module: nn.Module, outputs: object) -> int:

@@ -27,8 +27,10 @@ class TimmBackbone(FeatureModule):
         names = timm.list_models()
         if config.name not in names:
             raise ConfigError(f"timm.name {config.name!r} is not a model of timm.{did_you_mean(config.name, names)}")
-        with_info = timm.create_model(config.name, features_only=True, pretrained=False)
-        reductions = with_info.feature_info.reduction()
+        try:
+            reductions = timm.create_model(config.name, features_only=True, pretrained=False).feature_info.reduction()
+        except (RuntimeError, NotImplementedError, AttributeError, TypeError) as error:
+            raise ConfigError(f"timm.name {config.name!r} cannot hand on its maps: {error}") from error
         missing = [stride for stride in STRIDES if stride not in reductions]
         if missing:
             raise ConfigError(f"timm.name {config.name!r} has no map at stride {missing[0]}, only at {reductions}")
