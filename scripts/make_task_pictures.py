@@ -14,6 +14,7 @@ import numpy as np
 
 from yolov12 import YOLO
 from yolov12.data.synthetic_scene import make_scene
+from yolov12.loading import trained_size
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED, COUNT, SIZE = 1, 3, 384
@@ -32,7 +33,9 @@ def main() -> None:
         pictures = [folder / f"{task}_{number}.jpg" for number in range(COUNT)]
         for number, picture in enumerate(pictures):
             picture.write_bytes(make_scene(task, "test", number, seed=SEED, size=SIZE).jpeg())
-        drawn = [result.plot() for result in YOLO(name).predict(pictures, imgsz=192, verbose=False)]
+        model = YOLO(name)
+        size = trained_size(model.metadata)
+        drawn = [result.plot() for result in model.predict(pictures, imgsz=size, verbose=False)]
         strip = cv2.imencode(".jpg", np.hstack(drawn), [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
         (ROOT / f"docs/images/{task}.jpg").write_bytes(strip.tobytes())
         print(f"docs/images/{task}.jpg")
