@@ -13,7 +13,7 @@ from yolov12 import YOLO, DetectionHead, FPNPANNeck, TransformerBackbone, YoloV1
 from yolov12.config.heads import AnchorHeadConfig, DetectHeadConfig
 from yolov12.config.model import ModelConfig
 from yolov12.config.variants import model_config
-from yolov12.errors import ConfigError
+from yolov12.errors import ConfigError, SetupError, YoloError
 from yolov12.models.detector import Detector
 from yolov12.models.profile import profile
 
@@ -107,3 +107,49 @@ def test_a_network_by_config_yaml_or_parts(tmp_path: Path, capsys: pytest.Captur
         YOLO(path)
     with pytest.raises(ConfigError, match="parts can be swapped in an architecture, such as yolov12n"):
         YOLO("yolov12n-bccd", parts={"backbone": "hybrid"})
+
+
+def test_weights_of_another_model_go_into_swapped_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = write_data(tmp_path / "data")
+    model = YOLO("yolov12n", parts={"neck": "context_bifpn"}, num_classes=2)
+    options = {"imgsz": 64, "epochs": 1, "batch": 6, "workers": 0, "device": "cpu", "plots": False}
+    model.train(data=data, weights="yolov12n-bccd", project=str(tmp_path), **options)
+    assert "kept" in capsys.readouterr().err
+    with pytest.raises(SetupError, match="offline"):  # a published name is understood, whatever the parts
+        YOLO("yolov12n", parts={"neck": "context_bifpn"}, offline=True).train(data=data, weights="yolov12n", **options)
+
+
+def test_anchors_go_with_the_weights(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data")
+    options = {"imgsz": 64, "epochs": 1, "batch": 6, "workers": 0, "device": "cpu", "plots": False}
+    first = small(anchor_free=False)
+    first.train(data=data, project=str(tmp_path), name="first", **options)
+    learnt = first.config.heads["detect"]
+    assert isinstance(learnt, AnchorHeadConfig)
+    for source, same in ((first.path, True), ("yolov12n-bccd", False)):
+        again = small(anchor_free=False)
+        again.train(data=data, weights=str(source), project=str(tmp_path), **{**options, "imgsz": 96})
+        head = again.config.heads["detect"]
+        assert isinstance(head, AnchorHeadConfig)
+        assert (head.anchors == learnt.anchors) == same
+
+
+def test_a_yaml_may_name_several_heads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("model: yolov12n\nheads: [detect, segment, pose]\nneck: context_bifpn\n")
+    assert YOLO(path).task == "multi"
+    for text in ("num_classes: 2024-99-99\n", f"num_classes: {'9' * 5000}\n", "num_classes: =\n"):
+        path.write_text(text)
+        with pytest.raises(YoloError, match=r"mine\.yaml"):
+            YOLO(path)
+    YOLO("yolov12-transformer-n", num_classes=2)
+    assert "fresh weights: none of this design are published" in capsys.readouterr().err
+    with pytest.raises(YoloError):
+        YOLO("yolov12-transformer-n.pt")
+
+
+def test_nothing_is_written_for_what_cannot_be_trained(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data")
+    with pytest.raises(ConfigError, match="--freeze 3: counts the layers of the published models"):
+        small().train(data=data, freeze=3, imgsz=64, project=str(tmp_path / "runs"), device="cpu", workers=0)
+    assert not (tmp_path / "runs").exists()

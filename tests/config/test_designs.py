@@ -143,3 +143,33 @@ def test_several_heads_are_one_task() -> None:
         with_parts(model_config("yolov12s"), {"heads": ["obb", "segment"]})
     with pytest.raises(ConfigError, match=r"'posse': choose from detect, segment, pose\. Did you mean 'pose'"):
         with_parts(model_config("yolov12s"), {"heads": ["posse"]})
+
+
+def test_other_heads_leave_chosen_parts_alone() -> None:
+    chosen = with_parts(model_config("yolov12n", num_classes=3), {"backbone": "hybrid", "neck": "attention_pan"})
+    config = with_parts(chosen, {"heads": ["detect", "segment"]})
+    assert (config.backbone, config.neck) == (chosen.backbone, chosen.neck)
+    assert (config.task, config.num_classes) == ("segment", 3)
+    plain = with_parts(model_config("yolov12n-pose", num_classes=1, keypoints=(5, 3)), {"heads": ["segment", "pose"]})
+    assert plain.backbone == model_config("yolov12n-multi").backbone
+    assert plain.heads["multi"].keypoints == (5, 3)  # type: ignore[attr-defined]
+
+
+def test_the_published_network_stays_one_however_it_is_said() -> None:
+    config = model_config("yolov12n")
+    assert with_parts(config, {"head": "detect"}) == config
+    assert with_parts(config, {"heads": ["segment"]}) == model_config("yolov12n-seg")
+    assert with_parts(config, {"backbone": "yolov12", "neck": "pafpn"}) == config
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"backbone": {"kind": "hybrid", "window": 33}}, "hybrid.window 33: at most 32"),
+        ({"head": {"kind": "anchor", "bins": 1}}, "anchor.bins 1: a distribution needs 2 or more"),
+    ],
+)
+def test_numbers_that_no_network_can_have(parts: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        with_parts(model_config("yolov12n"), parts)
+    assert message in str(error.value)
