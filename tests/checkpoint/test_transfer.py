@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from model_factory import tiny_config, tiny_file
+from part_factory import network
 from yolov12.checkpoint import fit_state
 from yolov12.models.detector import build_model
 
@@ -126,3 +127,16 @@ def test_a_head_that_the_file_has_is_not_taken_from_another() -> None:
     state, report = fit_state(fresh, both, file.names, file.names)
     assert all(torch.equal(state[name], file.state[name]) for name in fresh)
     assert report.heads == ()
+
+
+def test_class_rows_of_anchors_stay_fresh() -> None:
+    """They are one for each anchor and class, in another order than the classes'."""
+    model = build_model(network("yolov12", "pafpn", "anchor"), seed=0).state_dict()
+    file = build_model(network("yolov12", "pafpn", "anchor"), seed=1).state_dict()
+    names = {0: "a", 1: "b", 2: "c"}
+    state, report = fit_state(model, file, names, {0: "c", 1: "a", 2: "x"})
+    key = next(name for name in model if name.endswith("class_branches.0.2.weight"))
+    assert torch.equal(state[key], model[key])
+    assert report.classes == ()
+    state, _ = fit_state(model, file, names, names)
+    assert torch.equal(state[key], file[key])

@@ -12,7 +12,7 @@ from model_factory import leaves, tiny_head
 from yolov12.config.heads import DetectHeadConfig
 from yolov12.config.model import LAYOUTS, ModelConfig
 from yolov12.config.necks import PAFPNConfig
-from yolov12.config.tasks import TASK_SUFFIXES, TASKS
+from yolov12.config.tasks import PUBLISHED, TASK_SUFFIXES
 from yolov12.config.variants import model_config
 from yolov12.models.detector import Detector, build_model
 
@@ -51,12 +51,12 @@ def head(task: str, class_branch: str = "depthwise") -> Any:
     return dataclasses.replace(config, bins=8, class_branch=class_branch)
 
 
-OTHER_TASKS = sorted(set(TASKS) - {"detect"})
+OTHER_TASKS = sorted(set(PUBLISHED) - {"detect"})
 YOLOV12 = [
     *((layout, scale, "detect") for layout in LAYOUTS for scale in (False, True)),
     *((layout, layout == "turbo", task) for layout in LAYOUTS for task in OTHER_TASKS),
 ]
-OTHERS = [("yolo11m", "detect"), *((variant, task) for variant in ("yolo11n", "yolov8n") for task in TASKS)]
+OTHERS = [("yolo11m", "detect"), *((variant, task) for variant in ("yolo11n", "yolov8n") for task in PUBLISHED)]
 CONFIGS = [
     *(pytest.param(tiny(*row), id="-".join(map(str, row))) for row in YOLOV12),
     *(pytest.param(tiny_csp(*row), id="-".join(row)) for row in OTHERS),

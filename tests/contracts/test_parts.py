@@ -18,6 +18,7 @@ from yolov12.data.sample import Targets
 from yolov12.inference.runtimes import TorchRuntime
 from yolov12.losses.criterion import LOSSES, Criterion
 from yolov12.models.detector import build_model, fuse
+from yolov12.models.heads.detect import DetectHead
 from yolov12.models.profile import profile
 
 TARGETS = Targets(
@@ -107,3 +108,22 @@ def test_timm_backbone() -> None:
     )
     model = build_model(changed, seed=0).eval()
     assert [tuple(level.shape[2:]) for level in model.backbone(images())] == [(8, 8), (4, 4), (2, 2)]
+
+
+def test_a_head_of_ones_own_is_run_as_it_is() -> None:
+    """What is derived from a head of the package may compute otherwise: no short cut is taken for it."""
+
+    class Own(DetectHead):
+        pass
+
+    model = build_model(network("yolov12", "pafpn", "detect"), seed=0).eval()
+    assert TorchRuntime(model)._lazy is not None
+    model.heads["detect"].__class__ = Own
+    assert TorchRuntime(model)._lazy is None
+
+
+def test_mixed_convolutions_are_counted() -> None:
+    plain, mixed = (
+        profile(build_model(network("yolov12", "pafpn", head), seed=0), 64) for head in ("segment", "dynamic_mask")
+    )
+    assert mixed.gflops == pytest.approx(plain.gflops, rel=0.02)

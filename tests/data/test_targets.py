@@ -192,3 +192,21 @@ def test_no_objects_at_all(task: str) -> None:
 def test_pose_needs_keypoints() -> None:
     with pytest.raises(ValueError, match="without keypoints"):
         stack_targets([outlined()], "pose")
+
+
+def test_where_labels_are_partial_an_object_without_an_outline_hides_nobody() -> None:
+    """A small box in front of a large outline: the outline's pixels stay."""
+    square = np.array([[0, 0], [64, 0], [64, 64], [0, 64]], np.float32)
+    sample = Sample(
+        np.zeros((64, 64, 3), np.uint8),
+        np.array([[0, 0, 64, 64], [16, 16, 32, 32]], np.float32),
+        np.zeros(2, np.int64),
+        polygons=[square, np.zeros((0, 2), np.float32)],
+        keypoints=np.ones((2, 3, 3), np.float32),
+    )
+    targets = stack_targets([sample], "multi")
+    assert targets.masks is not None
+    assert targets.outlined is not None
+    assert (targets.masks == 1).all()
+    assert targets.outlined.tolist() == [True, False]
+    assert (index_map(sample) == 2).any()

@@ -47,3 +47,17 @@ def test_plain_convolutions_are_replaced_too() -> None:
     with torch.inference_mode():
         torch.testing.assert_close(holder(features(8)), conv(features(8)), rtol=1e-5, atol=1e-5)
     assert not any(isinstance(part, nn.Conv2d) for part in holder.modules())
+
+
+def test_convolutions_that_are_not_plain_stay_what_they_are() -> None:
+    class Own(nn.Conv2d):
+        pass
+
+    layers = nn.Sequential(
+        Own(3, 4, 3), nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"), nn.Conv2d(4, 4, 3, padding="same")
+    )
+    images = torch.rand(1, 3, 8, 8)
+    expected = layers(images)
+    fuse_activations(layers)
+    assert not any(isinstance(layer, FusedConv) for layer in layers)
+    torch.testing.assert_close(layers(images), expected)
