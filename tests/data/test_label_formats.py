@@ -40,7 +40,7 @@ def test_every_pair(tmp_path: Path, task: str, kind: str) -> None:
     if kind in TASK_LABELS[task].formats:
         index = load_index(data, "val", task=task)
         assert index.report.rows >= 1
-        assert (index.keypoints is not None) == (task == "pose")
+        assert (index.keypoints is not None) == TASKS[task].keypoints
         return
     with pytest.raises(DataError) as caught:
         load_index(data, "val", task=task, on_bad_label="skip")
@@ -62,7 +62,7 @@ def test_the_line(tmp_path: Path) -> None:
 def test_unknown_task(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_index(make_set(tmp_path, "yolo", "detect"), "val", task="segmentation")
-    listed = "detect, segment, pose, obb, classify"
+    listed = ", ".join(TASK_LABELS)
     assert str(caught.value) == f"task: 'segmentation' is not one of {listed}. Did you mean 'segment'?"
 
 
