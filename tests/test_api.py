@@ -161,7 +161,7 @@ def test_fresh_weights_of_a_files_architecture(model_path: Path, model: YOLO) ->
         ("missing.pt", {"pretrained": False}, "missing.pt: neither a file nor a model name"),
         ("some/missing.pt", {}, "some/missing.pt: no such file"),
         ("https://example.com/model.pt", {}, "a URL is not a model argument"),
-        ("yolov12n-bcd", {}, "Did you mean 'yolov12n-bccd'? Names: yolov12n-bccd, yolov12n,"),
+        ("yolov12n-bcd", {}, "Did you mean 'yolov12n-bccd'? Names: yolov12n-bccd, yolov12n-seg"),
         ("yolov12n-bccd", {"layout": "v1.0"}, "layout 'v1.0': yolov12n-bccd holds a turbo model"),
         ("yolov12n-bccd", {"layout": "v2"}, "layout 'v2': choose from"),
     ],
