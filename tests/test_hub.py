@@ -220,7 +220,7 @@ def test_several_models_may_be_embedded(network: Network, monkeypatch: pytest.Mo
         ("yolov8n-seg", ConfigError, "only the weights of yolov12 are downloaded; .* or yolov8n-seg.yaml for fresh"),
         ("yolov12k-seg", ConfigError, "no scale 'k'"),
         ("yolov12n-sgg", CheckpointError, "Did you mean 'yolov12n-seg'"),
-        ("yolov12n-bcd", CheckpointError, r"Did you mean 'yolov12n-bccd'\? Names: yolov12n-bccd, yolov12n, "),
+        ("yolov12n-bcd", CheckpointError, r"Did you mean 'yolov12n-bccd'\? Names: yolov12n-bccd, yolov12n-seg"),
         ("yolo12n-bcd.pt", CheckpointError, "Did you mean 'yolov12n-bccd'"),
         ("yolov12nn", CheckpointError, "Did you mean 'yolov12n'"),
         ("yolo11n", ConfigError, "only the weights of yolov12 are downloaded; .* or yolo11n.yaml for fresh weights"),
