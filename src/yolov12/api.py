@@ -18,7 +18,6 @@ from typing import Any, Unpack, overload
 import torch
 from torch import Tensor
 
-from yolov12 import inspection
 from yolov12.atomic import write_atomic
 from yolov12.checkpoint import ModelFile, read_model_file, write_model_file
 from yolov12.checkpoint.convert import check_target, write_converted
@@ -48,6 +47,7 @@ from yolov12.inference.attention_maps import Explained
 from yolov12.inference.device import resolve_device
 from yolov12.inference.predictor import Predictor
 from yolov12.inference.runtimes import Runtime, torch_runtime
+from yolov12.inspection import Subject, draw_looks, look, walk, walk_back
 from yolov12.loading import (
     check_keypoints,
     is_model_name,
@@ -152,10 +152,10 @@ class YOLO:
         `batch` pictures of the training split of `data`, or of the data set that the model was trained on.
         """
         if not backward:
-            return inspection.walk(self._subject(), image, imgsz)
+            return walk(self._subject(), image, imgsz)
         if image is not None:
             raise ConfigError("--image and --backward contradict each other: gradients need labels, so name --data")
-        return inspection.walk_back(self._subject(), data, imgsz, batch)
+        return walk_back(self._subject(), data, imgsz, batch)
 
     def explain(
         self, image: str | Path | None = None, *, imgsz: int | None = None, conf: float = 0.25
@@ -165,10 +165,10 @@ class YOLO:
         Boxes are in pixels of the canvas; without `image` a sample picture. Raises ConfigError for networks without
         area attention, and for tasks without upright boxes.
         """
-        return inspection.look(self._subject(), image, imgsz, conf)
+        return look(self._subject(), image, imgsz, conf)
 
-    def _subject(self) -> inspection.Subject:
-        return inspection.Subject(self.model, self.names, self.metadata, self.device)
+    def _subject(self) -> Subject:
+        return Subject(self.model, self.names, self.metadata, self.device)
 
     def to(self, device: str | int | torch.device) -> YOLO:
         """Move the model; later calls run there unless they name another device."""
@@ -361,7 +361,7 @@ class YOLO:
 
 def draw_attention(model: YOLO, image: str | Path | None, folder: Path, *, imgsz: int | None = None) -> list[str]:
     """Write a picture for each detection, its map over the canvas; returns a table of scores and faithfulness."""
-    return inspection.draw_looks(model._subject(), image, folder, imgsz)
+    return draw_looks(model._subject(), image, folder, imgsz)
 
 
 def convert_model(source: str | Path, target: Path, *, layout: str = "turbo", offline: bool | None = None) -> str:

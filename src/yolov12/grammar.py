@@ -106,17 +106,7 @@ def build_parser() -> Parser:
     child.add_argument("--json", action="store_true", help="print as JSON")
     add_layout(child)
     child = verb("trace", "walk through the layers: shapes, time; with --backward gradients and weight updates")
-    child.add_argument("model", help="a file or a name")
-    add_parts(child)
-    child.add_argument("--image", help="picture of the walk forward (default: a sample)")
-    child.add_argument("--backward", action="store_true", help="also one step of training, on pictures of --data")
-    child.add_argument("--data", help="data set with labels (default: that of the model's training)")
-    child.add_argument("--imgsz", type=int, help="square input size (default: that of the training)")
-    child.add_argument("--batch", type=int, default=4, help="pictures of the walk back (default 4)")
-    child.add_argument("--attention", metavar="FOLDER", help="also draw where area attention looks, by detection")
-    child.add_argument("--plot", metavar="PNG", help="also draw it into this file")
-    child.add_argument("--json", action="store_true", help="print as JSON")
-    add_layout(child)
+    add_walk(child)
     child = verb("convert", "turn a foreign checkpoint into ours, or ours into a plain state dict (.pt)")
     child.add_argument("input", help="a file or a name")
     child.add_argument("output", help="file to write: .safetensors (ours) or .pt (tensors only)")
@@ -134,6 +124,21 @@ def build_parser() -> Parser:
     add_options(child, CheckConfig)
     verb("models", "list the models that come with the package and the published ones")
     return parser
+
+
+def add_walk(parser: Parser) -> None:
+    """What `trace` walks through, and what it shows."""
+    parser.add_argument("model", help="a file or a name")
+    add_parts(parser)
+    parser.add_argument("--image", help="picture of the walk forward (default: a sample)")
+    parser.add_argument("--backward", action="store_true", help="also one step of training, on pictures of --data")
+    parser.add_argument("--data", help="data set with labels (default: that of the model's training)")
+    parser.add_argument("--imgsz", type=int, help="square input size (default: that of the training)")
+    parser.add_argument("--batch", type=int, default=4, help="pictures of the walk back (default 4)")
+    parser.add_argument("--attention", metavar="FOLDER", help="also draw where area attention looks, by detection")
+    parser.add_argument("--plot", metavar="PNG", help="also draw it into this file")
+    parser.add_argument("--json", action="store_true", help="print as JSON")
+    add_layout(parser)
 
 
 def add_model(parser: Parser, default: str | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,10 +11,9 @@ import torch
 from torch import Tensor
 
 from yolov12.atomic import write_atomic
-from yolov12.config.parse import STRIDE, resolve
-from yolov12.config.run import PredictConfig, TrainConfig
+from yolov12.config.parse import resolve, round_up_to_stride
+from yolov12.config.run import ImageSize, PredictConfig, TrainConfig
 from yolov12.config.tasks import TASKS
-from yolov12.config.variants import usual_size
 from yolov12.data.dataset import load_index
 from yolov12.data.image_io import read_image
 from yolov12.data.loader import TrainLoader
@@ -24,7 +22,7 @@ from yolov12.errors import ConfigError, UserError, printable
 from yolov12.evaluation.evaluator import match_classes
 from yolov12.inference.attention_maps import Explained, explain, overlay
 from yolov12.inference.predictor import view_of
-from yolov12.loading import check_keypoints, is_single_class, sample_images, saved_options, trained_size
+from yolov12.loading import check_keypoints, is_single_class, sample_images, saved_options, size_to_use
 from yolov12.models.detector import Detector
 from yolov12.postprocess import NmsOptions, select
 
@@ -42,10 +40,9 @@ class Subject(NamedTuple):
         """What the model does."""
         return self.model.config.task
 
-    def size(self, said: int | None) -> int:
+    def size(self, said: int | None) -> ImageSize:
         """The side of the canvas: as said, that of the training, or the usual one; a multiple of 32."""
-        side = said or trained_size(self.metadata) or usual_size(self.model.config.variant, self.task)
-        return math.ceil(side / STRIDE) * STRIDE
+        return round_up_to_stride(said or size_to_use(self.model.config, self.metadata, verbose=False))
 
     def canvas(self, image: str | Path | None, imgsz: int | None) -> Tensor:
         """A picture, or a sample, as the network sees it: (1, 3, H, W), RGB in 0..1, on the model's device."""
@@ -84,9 +81,12 @@ def walk_back(subject: Subject, data: str | Path | None, imgsz: int | None, batc
 
 def look(subject: Subject, image: str | Path | None, imgsz: int | None, conf: float = 0.25) -> list[Explained]:
     """Attention maps of what is found in a picture."""
+    return _explained(subject, subject.canvas(image, imgsz), conf)
+
+
+def _explained(subject: Subject, canvas: Tensor, conf: float = 0.25) -> list[Explained]:
     if not TASKS[subject.task].boxes or TASKS[subject.task].rotated:
         raise ConfigError(f"attention maps are for upright boxes, not for {subject.task}")
-    canvas = subject.canvas(image, imgsz)
     with torch.inference_mode():
         dense = subject.model.head.decode(subject.model(canvas)[subject.task]).dense[0].cpu().numpy()
     rows = torch.from_numpy(select(dense, len(subject.names), NmsOptions(conf=conf)))  # (n, 6 + E)
@@ -95,13 +95,14 @@ def look(subject: Subject, image: str | Path | None, imgsz: int | None, conf: fl
 
 def draw_looks(subject: Subject, image: str | Path | None, folder: Path, imgsz: int | None) -> list[str]:
     """A picture for each detection, its map over the canvas; returns a table of scores and faithfulness."""
-    found = look(subject, image, imgsz)
+    canvas = subject.canvas(image, imgsz)
+    found = _explained(subject, canvas)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{printable(folder)}: cannot be made into a folder: {error.strerror}") from error
-    canvas = (subject.canvas(image, imgsz)[0] * 255).byte().permute(1, 2, 0)  # (H, W, 3) RGB
-    picture = canvas.cpu().numpy()[..., ::-1].copy()
+    pixels = (canvas[0] * 255).byte().permute(1, 2, 0)  # (H, W, 3) RGB
+    picture = pixels.cpu().numpy()[..., ::-1].copy()
     lines = [f"{'class':<16}{'score':>7}{'deletion':>10}{'random':>8}{'insertion':>11}{'random':>8}  picture"]
     for number, one in enumerate(found):
         shown = overlay(picture, one.weights)

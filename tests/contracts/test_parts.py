@@ -17,7 +17,7 @@ from yolov12.config.necks import NECK_CONFIGS
 from yolov12.data.sample import Targets
 from yolov12.inference.runtimes import TorchRuntime
 from yolov12.losses.criterion import LOSSES, Criterion
-from yolov12.models.detector import build_model
+from yolov12.models.detector import Detector, build_model
 from yolov12.models.heads.detect import DetectHead
 from yolov12.models.profile import profile
 
@@ -35,6 +35,17 @@ def images() -> torch.Tensor:
     return torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
 
+def idle_names(model: Detector, head: str) -> list[str]:
+    """Trainable parameters without a gradient; a classifier has no use for what is made of the finer maps."""
+    finer = ("backbone.between.1", "backbone.lateral", "backbone.fusions.0", "backbone.fusions.1")
+    return [
+        name
+        for name, value in model.named_parameters()
+        if value.numel() and value.requires_grad and (value.grad is None or not value.grad.any())
+        if head != "classify" or not name.startswith(finer)
+    ]
+
+
 def test_registered_means_tested() -> None:
     assert {part.kind for part in BACKBONES.values()} == set(BACKBONE_CONFIGS) - {"timm"}
     assert {part.kind for part in NECKS.values()} == set(NECK_CONFIGS)
@@ -43,7 +54,7 @@ def test_registered_means_tested() -> None:
 
 @pytest.mark.parametrize("parts", PRODUCT, ids="-".join)
 def test_a_combination_learns(parts: tuple[str, str, str]) -> None:
-    """One step of every loss: finite, and most parameters learn (branches of levels without objects do not)."""
+    """One step of every loss: finite, and all of backbone and neck learns."""
     config = network(*parts)
     assert ModelConfig.from_dict(config.to_dict()) == config
     model = build_model(config, seed=0).train()
@@ -52,8 +63,8 @@ def test_a_combination_learns(parts: tuple[str, str, str]) -> None:
     criterion.total(criterion(model(images()), TARGETS), 2).backward()
     parameters = dict(model.named_parameters())
     assert all(value.grad is None or value.grad.isfinite().all() for value in parameters.values())
-    learning = [name for name, value in parameters.items() if value.grad is not None and value.grad.any()]
-    assert len(learning) > 0.5 * len(parameters)
+    # Only branches of levels without objects may be idle: nothing in front of the head is.
+    assert [name for name in idle_names(model, parts[2]) if not name.startswith("heads.")] == []
 
 
 @pytest.mark.parametrize("parts", PAIRS, ids="-".join)
@@ -65,14 +76,7 @@ def test_every_parameter_matters(parts: tuple[str, str, str]) -> None:
     for level in leaves(model(torch.rand(2, 3, 64, 96, generator=generator))[model.config.task]):
         total = total + (level * torch.randn(level.shape, generator=generator)).sum()
     total.backward()
-    idle = [
-        name
-        for name, value in model.named_parameters()
-        if value.numel() and value.requires_grad and (value.grad is None or not value.grad.any())
-    ]
-    # A classifier sees the coarsest map alone: what a backbone makes of the finer ones is of no use to it.
-    finer = ("backbone.between.1", "backbone.lateral", "backbone.fusions.0", "backbone.fusions.1")
-    assert [name for name in idle if parts[2] != "classify" or not name.startswith(finer)] == []
+    assert idle_names(model, parts[2]) == []
 
 
 @pytest.mark.parametrize("parts", PAIRS, ids="-".join)

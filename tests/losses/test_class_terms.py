@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from yolov12.losses.assigner import Assignment
-from yolov12.losses.choices import LossChoices
+from yolov12.losses.base import LossChoices
 from yolov12.losses.class_terms import CLASS_TERMS, GHM_BINS, Scores, density_weights, hardest
 from yolov12.losses.detect import class_term, smoothed
 

@@ -7,8 +7,9 @@ import torch
 
 from loss_factory import NO_OBJECTS, STRIDES, check_half, check_nan
 from yolov12.data.sample import Targets
+from yolov12.losses.base import Gains
 from yolov12.losses.classify import ClassificationLoss
-from yolov12.losses.detect import DetectionLoss, Gains
+from yolov12.losses.detect import DetectionLoss
 from yolov12.models.heads.classify import ClassifyOutputs
 
 

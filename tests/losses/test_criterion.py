@@ -6,8 +6,9 @@ import torch
 
 from yolov12.config.variants import model_config
 from yolov12.data.sample import Targets
+from yolov12.losses.base import Gains
 from yolov12.losses.criterion import Criterion
-from yolov12.losses.detect import DetectionLoss, Gains
+from yolov12.losses.detect import DetectionLoss
 from yolov12.models.heads.detect import DetectOutputs
 
 OUTPUTS = DetectOutputs(

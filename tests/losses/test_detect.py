@@ -9,7 +9,8 @@ from torch.nn import functional
 from loss_factory import NO_OBJECTS, OBJECTS, STRIDES, random_outputs, total
 from yolov12.data.sample import Targets
 from yolov12.losses.assigner import Assignment
-from yolov12.losses.detect import DetectionLoss, Gains, class_term, distribution_focal_loss
+from yolov12.losses.base import Gains
+from yolov12.losses.detect import DetectionLoss, class_term, distribution_focal_loss
 from yolov12.models.heads.detect import DetectOutputs
 
 # ---- distribution focal loss ----------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from torch import Tensor
 from part_factory import HEADS
 from yolov12.config.heads import MultiHeadConfig
 from yolov12.data.sample import Targets
-from yolov12.losses.detect import Gains
+from yolov12.losses.base import Gains
 from yolov12.losses.multi import MultiLoss
 from yolov12.losses.pose import PoseLoss
 from yolov12.losses.segment import SegmentationLoss

@@ -20,7 +20,7 @@ from loss_factory import (
     total,
 )
 from yolov12.data.sample import Targets
-from yolov12.losses.detect import Gains
+from yolov12.losses.base import Gains
 from yolov12.losses.obb import RotatedLoss, angle_errors, large_enough
 from yolov12.models.heads.obb import ObbOutputs
 

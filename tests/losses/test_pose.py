@@ -22,7 +22,8 @@ from loss_factory import (
 from yolov12.config.heads import PoseHeadConfig
 from yolov12.data.sample import Targets
 from yolov12.errors import ConfigError
-from yolov12.losses.detect import DetectionLoss, Gains
+from yolov12.losses.base import Gains
+from yolov12.losses.detect import DetectionLoss
 from yolov12.losses.pose import PoseLoss, keypoint_term
 from yolov12.models.heads.pose import PoseOutputs
 

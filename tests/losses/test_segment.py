@@ -21,7 +21,8 @@ from loss_factory import (
     total,
 )
 from yolov12.data.sample import Targets
-from yolov12.losses.detect import DetectionLoss, Gains, flatten_levels
+from yolov12.losses.base import Gains
+from yolov12.losses.detect import DetectionLoss, flatten_levels
 from yolov12.losses.segment import SegmentationLoss, groups_of_equal_size, numbers_in_image
 from yolov12.models.heads.segment import SegmentOutputs
 

@@ -27,7 +27,8 @@ from golden_losses import (
 from yolov12.config.heads import PoseHeadConfig
 from yolov12.data.sample import Targets
 from yolov12.losses.assigner import ROTATED, TaskAlignedAssigner
-from yolov12.losses.detect import DEFAULT_GAINS, LossTerms, flatten_outputs
+from yolov12.losses.base import DEFAULT_GAINS, LossTerms
+from yolov12.losses.detect import flatten_outputs
 from yolov12.losses.obb import RotatedLoss
 from yolov12.losses.pose import PoseLoss
 from yolov12.losses.segment import SegmentationLoss

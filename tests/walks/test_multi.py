@@ -81,8 +81,7 @@ def test_from_data_to_results(data: Path, tmp_path: Path, capsys: pytest.Capture
     assert result.keypoints is not None
     assert len(result.boxes) == len(result.masks) == len(result.keypoints) == 4
     assert result.plot().shape == (96, 96, 3)
-    rows = result.to_dict()["objects"] if "objects" in result.to_dict() else result.to_dict()
-    assert "keypoints" in json.dumps(rows)
+    assert {"box", "segments", "keypoints"} <= set(result.to_dict()["detections"][0])
     metrics = model.val(data=str(data), imgsz=96, plots=True, project=str(tmp_path), name="val")
     assert metrics.seg is not None
     assert metrics.pose is not None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any, TypeVar
 
 from yolov12.config.backbones import BACKBONE_CONFIGS
@@ -34,8 +33,6 @@ def with_parts(config: ModelConfig, parts: Mapping[str, object]) -> ModelConfig:
         if role not in ROLES:
             raise ConfigError(f"{role!r} is not a part.{did_you_mean(role, ROLES)} Parts: {', '.join(ROLES)}")
     said = {role: part for role, part in parts.items() if part not in (None, "", [])}
-    if not said:
-        return config
     if "heads" in said:
         config = _of_task(config, joint_task(said.pop("heads")))
     backbone, neck = config.backbone, config.neck
@@ -131,12 +128,11 @@ def _head(config: ModelConfig, said: object, neck: NeckConfig | None) -> HeadCon
         )
     if finest == (config.neck.finest_channels if config.neck is not None else 0) and said == before.kind:
         return before
-    fitted = partial(_fitted, classes=before.num_classes, finest=finest, keypoints=keypoints, branch=branch)
+
+    def fitted(kind: str) -> HeadConfig:
+        return choices[kind].fitted(before.num_classes, finest, keypoints=keypoints, class_branch=branch)
+
     return _part("head", said, choices, fitted)
-
-
-def _fitted(kind: str, *, classes: int, finest: int, keypoints: tuple[int, int], branch: str) -> HeadConfig:
-    return HEAD_CONFIGS[kind].fitted(classes, finest, keypoints=keypoints, class_branch=branch)
 
 
 def _part(role: str, said: object, kinds: Mapping[str, type[P]], usual: Callable[[str], P]) -> P:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from yolov12.config.fields import require_choice
 from yolov12.config.parts import MAX_WIDTH, PartConfig
@@ -17,6 +17,15 @@ CLASS_BRANCHES = ("depthwise", "plain")
 MASKS = 32
 DEFAULT_KEYPOINTS = (17, 3)
 """COCO's keypoints of a person: x, y and visibility of each."""
+
+
+class Fit(NamedTuple):
+    """What the published values of a head follow from: classes, width of the finest map, keypoints, and the family."""
+
+    num_classes: int
+    finest: int
+    keypoints: tuple[int, int]
+    class_branch: str
 
 
 @dataclass(frozen=True)
@@ -36,8 +45,16 @@ class HeadConfig(PartConfig):
         keypoints: tuple[int, int] = DEFAULT_KEYPOINTS,
         class_branch: str = "depthwise",
     ) -> Self:
-        """The head as published, on a finest map of `finest` channels; what it has no use for is ignored."""
-        raise NotImplementedError
+        """The head as published, on a finest map of `finest` channels; what it has no use for is ignored.
+
+        `class_branch` says for which family.
+        """
+        return cls(num_classes, **cls.published(Fit(num_classes, finest, keypoints, class_branch)))
+
+    @classmethod
+    def published(cls, fit: Fit) -> dict[str, Any]:
+        """The published values of the fields beside the classes."""
+        return {}
 
     def with_classes(self, num_classes: int, finest: int) -> Self:
         """The same head for another number of classes; a width that is as published stays so."""
@@ -66,27 +83,13 @@ class DetectHeadConfig(HeadConfig):
             raise ConfigError(f"{self.kind}.bins {self.bins}: a distribution needs 2 or more")
 
     @classmethod
-    def fitted(
-        cls,
-        num_classes: int,
-        finest: int,
-        *,
-        keypoints: tuple[int, int] = DEFAULT_KEYPOINTS,
-        class_branch: str = "depthwise",
-    ) -> Self:
-        """As published; `class_branch` says for which family."""
-        return cls(
-            num_classes=num_classes,
-            box_channels=max(16, finest // 4, 4 * cls.bins),
-            class_channels=class_width(num_classes, finest),
-            class_branch=class_branch,
-            **cls._further(finest, keypoints),
-        )
-
-    @classmethod
-    def _further(cls, finest: int, keypoints: tuple[int, int]) -> dict[str, Any]:
-        """Fields that this kind of head has beside those of detection."""
-        return {}
+    def published(cls, fit: Fit) -> dict[str, Any]:
+        """Those of the two branches."""
+        return {
+            "box_channels": max(16, fit.finest // 4, 4 * cls.bins),
+            "class_channels": class_width(fit.num_classes, fit.finest),
+            "class_branch": fit.class_branch,
+        }
 
     def with_classes(self, num_classes: int, finest: int) -> Self:
         """The same head for another number of classes; a class branch of the published width stays one."""
@@ -112,9 +115,11 @@ class SegmentHeadConfig(DetectHeadConfig):
     masks: int = field(kw_only=True, default=MASKS)
 
     @classmethod
-    def _further(cls, finest: int, keypoints: tuple[int, int]) -> dict[str, Any]:
+    def published(cls, fit: Fit) -> dict[str, Any]:
+        """Those of a detection head, and of its own."""
+        shared = super().published(fit)
         # Prototypes are nominally as wide as the stride-8 map, 256, and scale with it.
-        return {"mask_channels": max(finest // 4, MASKS), "prototype_channels": finest}
+        return {**shared, "mask_channels": max(fit.finest // 4, MASKS), "prototype_channels": fit.finest}
 
 
 @dataclass(frozen=True)
@@ -141,8 +146,10 @@ class PoseHeadConfig(DetectHeadConfig):
             )
 
     @classmethod
-    def _further(cls, finest: int, keypoints: tuple[int, int]) -> dict[str, Any]:
-        return {"keypoints": keypoints, "keypoint_channels": keypoint_width(keypoints, finest)}
+    def published(cls, fit: Fit) -> dict[str, Any]:
+        """Those of a detection head, and of its own."""
+        shared = super().published(fit)
+        return {**shared, "keypoints": fit.keypoints, "keypoint_channels": keypoint_width(fit.keypoints, fit.finest)}
 
     def with_keypoints(self, keypoints: tuple[int, int], finest: int) -> Self:
         """The same head for other keypoints; a branch of the published width stays one."""
@@ -194,8 +201,10 @@ class HeatmapPoseHeadConfig(PoseHeadConfig):
     heatmap_channels: int = field(kw_only=True)
 
     @classmethod
-    def _further(cls, finest: int, keypoints: tuple[int, int]) -> dict[str, Any]:
-        return {**super()._further(finest, keypoints), "heatmap_channels": finest}
+    def published(cls, fit: Fit) -> dict[str, Any]:
+        """Those of a detection head, and of its own."""
+        shared = super().published(fit)
+        return {**shared, "heatmap_channels": fit.finest}
 
 
 @dataclass(frozen=True)
@@ -215,9 +224,11 @@ class MultiHeadConfig(PoseHeadConfig):
     uncertainty: bool = field(kw_only=True, default=False)
 
     @classmethod
-    def _further(cls, finest: int, keypoints: tuple[int, int]) -> dict[str, Any]:
-        masks = {"mask_channels": max(finest // 4, MASKS), "prototype_channels": finest}
-        return {**super()._further(finest, keypoints), **masks}
+    def published(cls, fit: Fit) -> dict[str, Any]:
+        """Those of a detection head, and of its own."""
+        shared = super().published(fit)
+        masks = {"mask_channels": max(fit.finest // 4, MASKS), "prototype_channels": fit.finest}
+        return {**shared, **masks}
 
 
 @dataclass(frozen=True)
@@ -230,8 +241,10 @@ class ObbHeadConfig(DetectHeadConfig):
     angle_channels: int = field(kw_only=True)
 
     @classmethod
-    def _further(cls, finest: int, keypoints: tuple[int, int]) -> dict[str, Any]:
-        return {"angle_channels": max(finest // 4, 1)}
+    def published(cls, fit: Fit) -> dict[str, Any]:
+        """Those of a detection head, and of its own."""
+        shared = super().published(fit)
+        return {**shared, "angle_channels": max(fit.finest // 4, 1)}
 
 
 @dataclass(frozen=True)
@@ -242,18 +255,6 @@ class ClassifyHeadConfig(HeadConfig):
     task: ClassVar[str] = "classify"
 
     hidden: int = 1280
-
-    @classmethod
-    def fitted(
-        cls,
-        num_classes: int,
-        finest: int,
-        *,
-        keypoints: tuple[int, int] = DEFAULT_KEYPOINTS,
-        class_branch: str = "depthwise",
-    ) -> Self:
-        """As published, whatever map it sees."""
-        return cls(num_classes)
 
 
 HEAD_CONFIGS: dict[str, type[HeadConfig]] = {

@@ -37,9 +37,8 @@ from yolov12.evaluation.evaluator import evaluate
 from yolov12.folders import write_json
 from yolov12.inference.memory import keep_freed_memory
 from yolov12.inference.runtimes import TorchRuntime, native_half
-from yolov12.losses.choices import LossChoices
+from yolov12.losses.base import Gains, LossChoices
 from yolov12.losses.criterion import Criterion
-from yolov12.losses.detect import Gains
 from yolov12.metrics import Metrics
 from yolov12.models.checkpoint_map import official_layer_prefixes
 from yolov12.models.detector import Detector

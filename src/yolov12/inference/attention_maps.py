@@ -9,6 +9,7 @@ beside those of random orders.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import cv2
@@ -42,6 +43,10 @@ class Faithfulness(NamedTuple):
     random_insertion: float
 
 
+UNKNOWN = Faithfulness(math.nan, math.nan, math.nan, math.nan)
+"""Of a detection that the network does not find again."""
+
+
 class Explained(NamedTuple):
     """One detection: its box on the canvas, class, score, map (H / s, W / s) that sums to 1, and its faithfulness."""
 
@@ -62,7 +67,9 @@ def explain(model: Detector, canvas: Tensor, boxes: Tensor, labels: Tensor) -> l
         cell = min(max(y, 0), size[0] - 1) * size[1] + min(max(x, 0), size[1] - 1)
         view = weights[cell].view(size)
         score = float(scores(model, canvas, box, label)[0])
-        curves = faithfulness(model, canvas, box, label, view) if score > 0 else Faithfulness(*[float("nan")] * 4)
+        curves = (
+            faithfulness(model, canvas, box, label, view, score) if score > 0 else Faithfulness(*[float("nan")] * 4)
+        )
         corners = tuple(box.tolist())
         found.append(Explained(corners, label, score, view.float().cpu().numpy(), curves))
     return found
@@ -100,11 +107,15 @@ def attention_weights(model: Detector, canvas: Tensor) -> tuple[Tensor, tuple[in
     return joined, (height, width)
 
 
-def faithfulness(model: Detector, canvas: Tensor, box: Tensor, label: int, weights: Tensor) -> Faithfulness:
-    """Of a map `weights` (h, w), beside random orders of its cells (from a seed of their own)."""
+def faithfulness(
+    model: Detector, canvas: Tensor, box: Tensor, label: int, weights: Tensor, base: float
+) -> Faithfulness:
+    """Of a map `weights` (h, w), beside random orders of its cells (from a seed of their own).
+
+    `base` is the score of the detection in the whole picture.
+    """
     order = weights.flatten().argsort(descending=True, stable=True)
     blurred = blur(canvas)
-    base = float(scores(model, canvas, box, label)[0])
     generator = torch.Generator().manual_seed(0)
     orders = [torch.randperm(len(order), generator=generator).to(order.device) for _ in range(RANDOM_ORDERS)]
 

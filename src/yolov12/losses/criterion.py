@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -11,18 +11,16 @@ from torch import Tensor
 from yolov12.config.model import ModelConfig
 from yolov12.data.sample import Targets
 from yolov12.losses.anchor import AnchorLoss
-from yolov12.losses.choices import DEFAULT_CHOICES, LossChoices
+from yolov12.losses.base import DEFAULT_CHOICES, DEFAULT_GAINS, Gains, Loss, LossChoices, LossTerms
 from yolov12.losses.classify import ClassificationLoss
-from yolov12.losses.detect import DEFAULT_GAINS, DetectionLoss, Gains, LossTerms
+from yolov12.losses.detect import DetectionLoss
 from yolov12.losses.heatmap_pose import HeatmapPoseLoss
 from yolov12.losses.multi import MultiLoss
 from yolov12.losses.obb import RotatedLoss
 from yolov12.losses.pose import PoseLoss
 from yolov12.losses.segment import SegmentationLoss
 
-Loss = DetectionLoss | SegmentationLoss | PoseLoss | MultiLoss | RotatedLoss | ClassificationLoss
-
-LOSSES: dict[str, Callable[..., Loss]] = {
+LOSSES: dict[str, type[Loss]] = {
     "detect": DetectionLoss,
     "anchor": AnchorLoss,
     "segment": SegmentationLoss,

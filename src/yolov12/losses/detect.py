@@ -9,37 +9,19 @@ target scores. Everything is computed in float32, whatever the network computed 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from yolov12.config.heads import HeadConfig
 from yolov12.data.sample import Targets
 from yolov12.losses.assigner import Assignment, TaskAlignedAssigner
+from yolov12.losses.base import DEFAULT_CHOICES, Loss, LossChoices, LossTerms
 from yolov12.losses.box_terms import OVERLAPS, harmonised_sides
-from yolov12.losses.choices import DEFAULT_CHOICES, LossChoices
 from yolov12.losses.class_terms import BY_NUMBER, CLASS_TERMS, Scores, hardest
 from yolov12.models.heads.detect import DetectOutputs, cells, flatten_levels
 from yolov12.ops.boxes import distances_to_xyxy, expected_distances, xyxy_to_distances
-
-LossTerms = dict[str, Tensor]
-
-
-class Gains(NamedTuple):
-    """Factors of the terms of all losses; the masks' is that of the boxes."""
-
-    box: float = 7.5
-    cls: float = 0.5
-    dfl: float = 1.5
-    pose: float = 12.0
-    kobj: float = 1.0
-    angle: float = 1.0
-    heatmap: float = 1.0
-
-
-DEFAULT_GAINS = Gains()
 
 
 class FlatOutputs(NamedTuple):
@@ -62,24 +44,12 @@ class Foreground(NamedTuple):
     boxes: Tensor  # (F, 4) corners of the object in cells
 
 
-class DetectionLoss:
+class DetectionLoss(Loss):
     """Loss of a detection head on one batch."""
 
-    scales_with_batch: ClassVar[bool] = True
-    """The sum of the terms counts once for every image of the batch."""
-
-    def __init__(
-        self,
-        strides: Sequence[int],
-        gains: Gains = DEFAULT_GAINS,
-        rules: str = "r8363",
-        head: HeadConfig | None = None,
-        choices: LossChoices = DEFAULT_CHOICES,
-    ) -> None:
-        """Like every loss; `head` matters only to those whose outputs do not say all about themselves."""
-        self.strides = tuple(strides)
-        self.gains, self.choices = gains, choices
-        self.assigner = TaskAlignedAssigner(rules=rules)
+    def prepare(self) -> None:
+        """See the base."""
+        self.assigner = TaskAlignedAssigner(rules=self.rules)
 
     def __call__(self, outputs: DetectOutputs, targets: Targets) -> LossTerms:
         """Gained terms `box`, `cls`, `dfl`, each a scalar; their sum times the number of images is the total.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from yolov12.data.sample import Targets
-from yolov12.losses.detect import LossTerms
+from yolov12.losses.base import LossTerms
 from yolov12.losses.pose import PoseLoss
 from yolov12.models.heads.heatmap_pose import HeatmapPoseOutputs
 from yolov12.models.heads.pose import PoseOutputs

@@ -6,15 +6,11 @@ is trained along (Kendall et al. 2018, arXiv:1705.07115).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 from torch import Tensor
 
-from yolov12.config.heads import HeadConfig
 from yolov12.data.sample import Targets
-from yolov12.losses.choices import DEFAULT_CHOICES, LossChoices
-from yolov12.losses.detect import DEFAULT_GAINS, Foreground, Gains, LossTerms
+from yolov12.losses.base import Loss, LossTerms
+from yolov12.losses.detect import Foreground
 from yolov12.losses.pose import PoseLoss
 from yolov12.losses.segment import SegmentationLoss
 from yolov12.models.heads.multi import MultiOutputs
@@ -23,21 +19,12 @@ PART_OF = {"box": 0, "cls": 0, "dfl": 0, "seg": 1, "pose": 2, "kobj": 2}
 """Whose uncertainty weighs each term; numbers of `models.heads.multi.PARTS`."""
 
 
-class MultiLoss:
+class MultiLoss(Loss):
     """Loss of a head for boxes, masks and keypoints on one batch."""
 
-    scales_with_batch: ClassVar[bool] = True
-
-    def __init__(
-        self,
-        strides: Sequence[int],
-        gains: Gains = DEFAULT_GAINS,
-        rules: str = "r8363",
-        head: HeadConfig | None = None,
-        choices: LossChoices = DEFAULT_CHOICES,
-    ) -> None:
-        self.segment = SegmentationLoss(strides, gains, rules, head, choices)
-        self.pose = PoseLoss(strides, gains, rules, head, choices)
+    def prepare(self) -> None:
+        """See the base."""
+        self.segment, self.pose = SegmentationLoss(*self.settings), PoseLoss(*self.settings)
 
     def __call__(self, outputs: MultiOutputs, targets: Targets) -> LossTerms:
         """Gained terms `box`, `seg`, `pose`, `kobj`, `cls`, `dfl`, and `uncertainty` where that is learned."""

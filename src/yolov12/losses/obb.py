@@ -9,23 +9,14 @@ little about it).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from yolov12.config.heads import HeadConfig
 from yolov12.data.sample import Targets
 from yolov12.losses.assigner import ROTATED, TaskAlignedAssigner, rotated_input
-from yolov12.losses.choices import DEFAULT_CHOICES, LossChoices
-from yolov12.losses.detect import (
-    DEFAULT_GAINS,
-    Gains,
-    LossTerms,
-    class_term,
-    distribution_focal_loss,
-    flatten_outputs,
-)
+from yolov12.losses.base import Loss, LossTerms
+from yolov12.losses.detect import class_term, distribution_focal_loss, flatten_outputs
 from yolov12.models.heads.detect import flatten_levels
 from yolov12.models.heads.obb import ObbOutputs
 from yolov12.ops.boxes import cxcywh_to_xyxy, expected_distances, xyxy_to_distances
@@ -39,22 +30,12 @@ ASPECT_SPREAD = 9.0
 ASPECT_EPS = 1e-9
 
 
-class RotatedLoss:
+class RotatedLoss(Loss):
     """Loss of a head of rotated boxes on one batch."""
 
-    scales_with_batch: ClassVar[bool] = True
-
-    def __init__(
-        self,
-        strides: Sequence[int],
-        gains: Gains = DEFAULT_GAINS,
-        rules: str = "r8363",
-        head: HeadConfig | None = None,
-        choices: LossChoices = DEFAULT_CHOICES,
-    ) -> None:
-        self.strides = tuple(strides)
-        self.gains, self.rules, self.choices = gains, rules, choices
-        self.assigner = TaskAlignedAssigner(rules=rules, geometry=ROTATED)
+    def prepare(self) -> None:
+        """See the base."""
+        self.assigner = TaskAlignedAssigner(rules=self.rules, geometry=ROTATED)
 
     def __call__(self, outputs: ObbOutputs, targets: Targets) -> LossTerms:
         """Gained terms `box`, `cls`, `dfl`, and `angle` by the rules `r84190`; without objects all but `cls` are 0."""

@@ -5,19 +5,16 @@ Which anchors answer for which object is decided by the boxes alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from yolov12.config.heads import HeadConfig, PoseHeadConfig
+from yolov12.config.heads import PoseHeadConfig
 from yolov12.data.sample import Targets
 from yolov12.errors import ConfigError
 from yolov12.keypoints import keypoint_sigmas
-from yolov12.losses.choices import DEFAULT_CHOICES, LossChoices
-from yolov12.losses.detect import DEFAULT_GAINS, DetectionLoss, Foreground, Gains, LossTerms
+from yolov12.losses.base import Loss, LossTerms
+from yolov12.losses.detect import DetectionLoss, Foreground
 from yolov12.models.heads.detect import flatten_levels
 from yolov12.models.heads.pose import PoseOutputs
 from yolov12.ops.keypoints import keypoint_errors
@@ -26,25 +23,16 @@ LABELLED_EPS = 1e-9
 """Keeps objects without any labelled keypoint from dividing by 0."""
 
 
-class PoseLoss:
+class PoseLoss(Loss):
     """Loss of a keypoint head on one batch."""
 
-    scales_with_batch: ClassVar[bool] = True
-
-    def __init__(
-        self,
-        strides: Sequence[int],
-        gains: Gains = DEFAULT_GAINS,
-        rules: str = "r8363",
-        head: HeadConfig | None = None,
-        choices: LossChoices = DEFAULT_CHOICES,
-    ) -> None:
+    def prepare(self) -> None:
         """`head` is the PoseHeadConfig that says how many keypoints there are."""
-        if not isinstance(head, PoseHeadConfig):
-            raise ConfigError(f"the loss of keypoints needs the config of a pose head, not {head!r}")
-        self.detection = DetectionLoss(strides, gains, rules, head, choices)
-        self.gains, self.keypoints = gains, head.keypoints
-        self.sigmas = torch.tensor(keypoint_sigmas(head.keypoints[0]))
+        if not isinstance(self.head, PoseHeadConfig):
+            raise ConfigError(f"the loss of keypoints needs the config of a pose head, not {self.head!r}")
+        self.detection = DetectionLoss(*self.settings)
+        self.keypoints = self.head.keypoints
+        self.sigmas = torch.tensor(keypoint_sigmas(self.keypoints[0]))
 
     def __call__(self, outputs: PoseOutputs, targets: Targets) -> LossTerms:
         """Gained terms `box`, `pose`, `kobj` (where visibility is predicted), `cls`, `dfl`.

@@ -12,16 +12,15 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from yolov12.config.heads import HeadConfig
 from yolov12.data.sample import Targets
-from yolov12.losses.choices import DEFAULT_CHOICES, LossChoices
-from yolov12.losses.detect import DEFAULT_GAINS, DetectionLoss, Foreground, Gains, LossTerms
+from yolov12.losses.base import Loss, LossTerms
+from yolov12.losses.detect import DetectionLoss, Foreground
 from yolov12.models.heads.detect import DetectOutputs, flatten_levels
 from yolov12.models.heads.segment import SegmentOutputs
 from yolov12.ops.masks import pixel_windows
@@ -57,21 +56,12 @@ class MaskOutputs(Protocol):
         """(B, M, H / 4, W / 4)."""
 
 
-class SegmentationLoss:
+class SegmentationLoss(Loss):
     """Loss of a segmentation head on one batch."""
 
-    scales_with_batch: ClassVar[bool] = True
-
-    def __init__(
-        self,
-        strides: Sequence[int],
-        gains: Gains = DEFAULT_GAINS,
-        rules: str = "r8363",
-        head: HeadConfig | None = None,
-        choices: LossChoices = DEFAULT_CHOICES,
-    ) -> None:
-        self.detection = DetectionLoss(strides, gains, rules, head, choices)
-        self.gains, self.rules, self.choices = gains, rules, choices
+    def prepare(self) -> None:
+        """See the base."""
+        self.detection = DetectionLoss(*self.settings)
 
     def __call__(self, outputs: SegmentOutputs, targets: Targets) -> LossTerms:
         """Gained terms `box`, `seg`, `cls`, `dfl`; `seg` is 0 without objects and for targets without masks."""

@@ -8,6 +8,8 @@ from torch.nn import functional
 
 from yolov12.config.model import LOCATING_NORM, NormConfig
 
+IMAGE_CHANNELS = 3
+
 
 class ConvNormAct(nn.Module):
     """Convolution, batch norm, SiLU: (B, in, H, W) -> (B, out, H / stride, W / stride).
@@ -46,6 +48,11 @@ class DepthwiseConv(ConvNormAct):
 
     def __init__(self, channels: int, kernel: int, *, activation: bool = True, bias: bool = False) -> None:
         super().__init__(channels, channels, kernel, groups=channels, activation=activation, bias=bias)
+
+
+def upsample(features: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B, C, 2H, 2W), nearest neighbour."""
+    return functional.interpolate(features, scale_factor=2.0, mode="nearest")
 
 
 class Attention(nn.Module):

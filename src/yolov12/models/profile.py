@@ -19,9 +19,7 @@ from torch.nn.attention import SDPBackend
 from yolov12.config.backbones import HEAD_DIM
 from yolov12.models.detector import Detector
 from yolov12.models.dynamic import DynamicConv
-from yolov12.models.layers import Attention
-
-IMAGE_CHANNELS = 3
+from yolov12.models.layers import IMAGE_CHANNELS, Attention
 
 R = TypeVar("R")
 

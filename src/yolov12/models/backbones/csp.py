@@ -12,11 +12,10 @@ from torch import Tensor, nn
 
 from yolov12.config.backbones import Yolo11BackboneConfig, Yolov8BackboneConfig
 from yolov12.models.blocks import SPPF, C2f, C3k2
-from yolov12.models.layers import ConvNormAct
+from yolov12.models.layers import IMAGE_CHANNELS, ConvNormAct
 from yolov12.models.psa import C2PSA
 from yolov12.models.registry import BACKBONES, FeatureModule, FeatureSpec
 
-IMAGE_CHANNELS = 3
 MakeStage = Callable[[int, int, int], nn.Module]
 """From the stage's number (0 to 3), input and output width."""
 

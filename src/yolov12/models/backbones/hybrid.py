@@ -8,12 +8,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from yolov12.config.backbones import HybridBackboneConfig
-from yolov12.models.layers import Attention, ConvNormAct
+from yolov12.models.layers import IMAGE_CHANNELS, Attention, ConvNormAct
 from yolov12.models.light import LightConv, LightUnit
 from yolov12.models.registry import BACKBONES, FeatureModule, FeatureSpec
 from yolov12.models.tokens import SubsampledAttention, TransformerBlock, WindowAttention
-
-IMAGE_CHANNELS = 3
 
 
 @BACKBONES.register(HybridBackboneConfig)

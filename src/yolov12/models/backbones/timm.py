@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from yolov12.config.backbones import TimmBackboneConfig
@@ -28,7 +29,9 @@ class TimmBackbone(FeatureModule):
         if config.name not in names:
             raise ConfigError(f"timm.name {config.name!r} is not a model of timm.{did_you_mean(config.name, names)}")
         try:
-            reductions = timm.create_model(config.name, features_only=True, pretrained=False).feature_info.reduction()
+            with torch.device("meta"):  # only what it says of itself
+                described = timm.create_model(config.name, features_only=True, pretrained=False)
+            reductions = described.feature_info.reduction()
         except (RuntimeError, NotImplementedError, AttributeError, TypeError) as error:
             raise ConfigError(f"timm.name {config.name!r} cannot hand on its maps: {error}") from error
         missing = [stride for stride in STRIDES if stride not in reductions]

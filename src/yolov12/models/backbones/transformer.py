@@ -10,15 +10,13 @@ from __future__ import annotations
 import itertools
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from yolov12.config.backbones import TransformerBackboneConfig
 from yolov12.models.fusion import ChannelFusion
-from yolov12.models.layers import ConvNormAct, DepthwiseConv
+from yolov12.models.layers import IMAGE_CHANNELS, ConvNormAct, DepthwiseConv, upsample
 from yolov12.models.registry import BACKBONES, FeatureModule, FeatureSpec
 from yolov12.models.tokens import GlobalAttention, TransformerBlock
 
-IMAGE_CHANNELS = 3
 STRIDES = (8, 16, 32)
 
 
@@ -90,8 +88,8 @@ class TransformerBackbone(FeatureModule):
         for name, layer in self.between.items():
             found[int(name)].append(layer(found[int(name) - 1][-1]))
         p5 = self.fusions[2](*found[2])
-        p4 = self.fusions[1](*found[1], _upsample(self.lateral[1](p5)))
-        p3 = self.fusions[0](*found[0], _upsample(self.lateral[0](p4)))
+        p4 = self.fusions[1](*found[1], upsample(self.lateral[1](p5)))
+        p3 = self.fusions[0](*found[0], upsample(self.lateral[0](p4)))
         return p3, p4, p5
 
 
@@ -100,8 +98,3 @@ def _fusion(level: int, channels: int, levels: tuple[int, ...]) -> nn.Module:
     own = levels.count(level) + (level == 0 or level not in levels)
     above = level < len(STRIDES) - 1
     return ChannelFusion(channels, own + above) if own + above > 1 else nn.Identity()
-
-
-def _upsample(features: Tensor) -> Tensor:
-    """(B, C, H, W) -> (B, C, 2H, 2W), nearest neighbour."""
-    return functional.interpolate(features, scale_factor=2.0, mode="nearest")

@@ -7,10 +7,8 @@ from torch import Tensor
 from yolov12.config.backbones import Yolov12BackboneConfig
 from yolov12.models.attention import RELAN, AttentionOptions
 from yolov12.models.blocks import C3k2
-from yolov12.models.layers import ConvNormAct
+from yolov12.models.layers import IMAGE_CHANNELS, ConvNormAct
 from yolov12.models.registry import BACKBONES, FeatureModule, FeatureSpec
-
-IMAGE_CHANNELS = 3
 
 
 @BACKBONES.register(Yolov12BackboneConfig)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from yolov12.config.necks import AttentionPANConfig
 from yolov12.models.blocks import C2f
 from yolov12.models.fusion import ChannelGate, HeadFusion, SpatialGate
-from yolov12.models.layers import ConvNormAct
+from yolov12.models.layers import ConvNormAct, upsample
 from yolov12.models.registry import NECKS, FeatureModule, FeatureSpec
 
 
@@ -50,7 +50,6 @@ class AttentionPAN(FeatureModule):
             ConvNormAct(before, after) for before, after in zip(features.channels, config.channels, strict=True)
         )
         self.narrow_p5, self.narrow_p4 = ConvNormAct(p5, p4), ConvNormAct(p4, p3)
-        self.upsample = nn.Upsample(scale_factor=2.0, mode="nearest")
         self.top_p4 = Aggregation(p4, 2, config)
         self.out_p3 = Aggregation(p3, 2, config)
         self.down_p3 = ConvNormAct(p3, p4, 3, stride=2)
@@ -62,8 +61,8 @@ class AttentionPAN(FeatureModule):
     def forward(self, features: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Top-down, then bottom-up with a skip from the input."""
         p3, p4, p5 = (layer(level) for layer, level in zip(self.lateral, features, strict=True))
-        top_p4 = self.top_p4(p4, self.upsample(self.narrow_p5(p5)))
-        out_p3 = self.out_p3(p3, self.upsample(self.narrow_p4(top_p4)))
+        top_p4 = self.top_p4(p4, upsample(self.narrow_p5(p5)))
+        out_p3 = self.out_p3(p3, upsample(self.narrow_p4(top_p4)))
         out_p4 = self.out_p4(top_p4, self.down_p3(out_p3), p4)
         out_p5 = self.out_p5(p5, self.down_p4(out_p4))
         return out_p3, out_p4, out_p5

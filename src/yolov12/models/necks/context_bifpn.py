@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from yolov12.config.necks import ContextBiFPNConfig
 from yolov12.models.fusion import ContextFusion
-from yolov12.models.layers import ConvNormAct
+from yolov12.models.layers import ConvNormAct, upsample
 from yolov12.models.light import LightConv
 from yolov12.models.registry import NECKS, FeatureModule, FeatureSpec
 
@@ -33,8 +33,7 @@ class Pass(nn.Module):
         """Finest first."""
         middle = [maps[-1]]
         for node, part in zip(self.down, reversed(maps[:-1]), strict=True):
-            above = functional.interpolate(middle[0], scale_factor=2.0, mode="nearest")
-            middle.insert(0, node(part, above))
+            middle.insert(0, node(part, upsample(middle[0])))
         out = [middle[0]]
         for level, node in enumerate(self.up, 1):
             below = functional.max_pool2d(out[-1], 2)

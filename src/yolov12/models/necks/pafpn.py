@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from yolov12.config.necks import PAFPNConfig
 from yolov12.models.attention import RELAN
 from yolov12.models.blocks import C2f, C3k2
-from yolov12.models.layers import ConvNormAct
+from yolov12.models.layers import ConvNormAct, upsample
 from yolov12.models.registry import NECKS, FeatureModule, FeatureSpec
 
 
@@ -56,6 +55,6 @@ def _enlarging(channels: int, config: PAFPNConfig) -> nn.ConvTranspose2d | None:
 def _upsample(features: Tensor, layer: nn.Module | None) -> Tensor:
     """(B, C, H, W) -> (B, C, 2H, 2W): by a learned layer or the nearest neighbour."""
     if layer is None:
-        return functional.interpolate(features, scale_factor=2.0, mode="nearest")
+        return upsample(features)
     enlarged: Tensor = layer(features)
     return enlarged
