@@ -25,7 +25,8 @@ import yolov12
 from model_factory import official_state, save_network, tiny_file
 from scene_factory import eager_file, write_data, write_image, write_model, write_pictures
 from stub_runtime import StubRuntime
-from yolov12 import YOLO, Result, api
+from yolov12 import YOLO, Result
+from yolov12.api import model as model_api
 from yolov12.checkpoint import ModelFile, read_model_file
 from yolov12.config.model import ModelConfig
 from yolov12.config.variants import model_config
@@ -569,8 +570,8 @@ def test_where_it_runs(model_path: Path, pictures: list[Path], monkeypatch: pyte
         used.append(str(device))
         return StubRuntime()
 
-    monkeypatch.setattr(api, "torch_runtime", recorded)
-    monkeypatch.setattr(api, "resolve_device", lambda name: torch.device("cuda" if name == "auto" else name))
+    monkeypatch.setattr(model_api, "torch_runtime", recorded)
+    monkeypatch.setattr(model_api, "resolve_device", lambda name: torch.device("cuda" if name == "auto" else name))
     YOLO(model_path).predict(pictures[0], verbose=False)
     YOLO(model_path).to("cpu").predict(pictures[0], verbose=False)  # said, though there is something faster
     YOLO(model_path).to("cpu").predict(pictures[0], device="cuda:1", verbose=False)
@@ -654,7 +655,7 @@ def test_which_weights_training_starts_from(model_path: Path, data: Path, monkey
         started.append((start, resolved.config.device))
         raise Stopped
 
-    monkeypatch.setattr(api, "start_training", stop)
+    monkeypatch.setattr(model_api, "start_training", stop)
     loaded, moved, fresh = YOLO(model_path), YOLO(model_path).to("cpu"), YOLO("yolov12n.yaml")
     calls = ((loaded, {}), (loaded, {"pretrained": False}), (fresh, {}), (moved, {}), (moved, {"device": 0}))
     for model, options in calls:
@@ -679,7 +680,7 @@ def test_training_begins_with_what_fits_of_a_model_of_another_task(
         started.append((config, start))
         raise Stopped
 
-    monkeypatch.setattr(api, "start_training", stop)
+    monkeypatch.setattr(model_api, "start_training", stop)
     model = YOLO(write_model(tmp_path / "segmenter.safetensors", task="segment"))
     with pytest.raises(Stopped):
         model.train(data=data, weights=model_path)

@@ -719,7 +719,7 @@ def test_training_needs_no_download(run: Run, data: Path, monkeypatch: pytest.Mo
         asked.append({"variant": architecture.variant, "start": start})
         raise Stopped
 
-    monkeypatch.setattr("yolov12.api.start_training", stop)
+    monkeypatch.setattr("yolov12.api.model.start_training", stop)
     for words in ((), ("--model", "yolov12n.yaml"), ("--model", "yolov12n", "--no-pretrained")):
         assert "Stopped" in run("train", "--data", data, *words).error
     assert asked == [{"variant": "yolov12n", "start": None}] * 3

@@ -172,7 +172,7 @@ def info(words: argparse.Namespace) -> int:
 
 def trace(words: argparse.Namespace) -> int:
     """Print the walk through a model's layers; exit code 1 when one of them is dead or exploding."""
-    from yolov12.api import YOLO, draw_attention, draw_trace
+    from yolov12.api import YOLO, draw_trace
     from yolov12.loading import is_model_name
 
     fresh = is_model_name(words.model)  # a published name is described without downloading it
@@ -187,7 +187,7 @@ def trace(words: argparse.Namespace) -> int:
         print(walk.table())
     if words.attention:
         image = words.image if not words.backward else None
-        lines = draw_attention(model, image, Path(words.attention), imgsz=words.imgsz)
+        lines = model.draw_attention(image, Path(words.attention), imgsz=words.imgsz)
         print("\n".join(lines), file=sys.stderr if words.json else sys.stdout)
     return int(any(row.mark for row in walk.rows))
 

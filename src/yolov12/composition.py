@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from yolov12.api import YOLO
+from yolov12.api.model import YOLO
 from yolov12.config.backbones import TransformerBackboneConfig
 from yolov12.config.heads import AnchorHeadConfig, DetectHeadConfig
 from yolov12.config.model import STANDARD, ModelConfig

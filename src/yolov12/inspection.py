@@ -19,10 +19,10 @@ from yolov12.data.image_io import read_image
 from yolov12.data.loader import TrainLoader
 from yolov12.engine.trace import Trace, trace_backward, trace_forward
 from yolov12.errors import ConfigError, UserError, printable
-from yolov12.evaluation.evaluator import match_classes
+from yolov12.evaluation.labels import suited
 from yolov12.inference.attention_maps import Explained, explain, overlay
 from yolov12.inference.predictor import view_of
-from yolov12.loading import check_keypoints, is_single_class, sample_images, saved_options, size_to_use
+from yolov12.loading import is_single_class, sample_images, saved_options, size_to_use
 from yolov12.models.detector import Detector
 from yolov12.postprocess import NmsOptions, select
 
@@ -69,12 +69,10 @@ def walk_back(subject: Subject, data: str | Path | None, imgsz: int | None, batc
         raise ConfigError("--data is missing: gradients need labels; name the data set's YAML file")
     options = {"imgsz": subject.size(imgsz), "batch": batch, "workers": 0, "mosaic": 0.0, "data": source}
     config = resolve(TrainConfig, options).config
-    index = load_index(source, "train", task=subject.task, single_cls=is_single_class(subject.metadata))
-    try:
-        index = match_classes(index, dict(subject.names))
-        check_keypoints(subject.model.config, index)
-    except ConfigError as error:
-        raise ConfigError(f"{printable(source)} does not suit the model: {error}") from error
+    single_cls = is_single_class(subject.metadata)
+    index = load_index(source, "train", task=subject.task, single_cls=single_cls)
+    blame = f"{printable(source)} does not suit the model"
+    index = suited(index, subject.model.config, subject.names, blame=blame, single_cls=single_cls)
     with TrainLoader(index, config, task=subject.task) as loader:
         return trace_backward(subject.model, next(iter(loader.epoch(config.epochs - 1))), config)
 

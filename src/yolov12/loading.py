@@ -19,13 +19,11 @@ import torch
 from yolov12.checkpoint import ModelFile, fit_state, read_model_file
 from yolov12.checkpoint.model_file import MAX_PARAMETERS
 from yolov12.config.designs import FIELDS, read_design, with_parts
-from yolov12.config.heads import PoseHeadConfig
 from yolov12.config.model import ModelConfig
 from yolov12.config.parse import STRIDE, report_rounding, resolve
 from yolov12.config.refit import with_num_classes
 from yolov12.config.run import ImageSize, TrainConfig, ValConfig
 from yolov12.config.variants import PUBLISHED_FAMILIES, check_layout, model_config, parse_variant, usual_size
-from yolov12.data.index import ImageIndex
 from yolov12.data.yaml_nodes import plain_mapping
 from yolov12.errors import CheckpointError, ConfigError, printable
 from yolov12.hub import PUBLISHED_LICENCE, resolve_model
@@ -176,13 +174,6 @@ def with_classes(file: ModelFile, num_classes: int, *, fresh: bool) -> ModelFile
     state, report = fit_state(empty.state, file.state, file.names, empty.names)
     print(report.summary(), file=sys.stderr)
     return dataclasses.replace(empty, state=state, metadata=file.metadata)
-
-
-def check_keypoints(config: ModelConfig, index: ImageIndex) -> None:
-    """Raise ConfigError when a model for poses and a data set have different numbers of keypoints."""
-    head, shape = config.heads[config.task], index.keypoint_shape
-    if isinstance(head, PoseHeadConfig) and shape is not None and head.keypoints[0] != shape[0]:
-        raise ConfigError(f"the data set has {shape[0]} keypoints per object, the model knows {head.keypoints[0]}")
 
 
 def is_model_name(text: str) -> bool:

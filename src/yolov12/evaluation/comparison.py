@@ -21,7 +21,7 @@ import torch
 from yolov12.config.run import CompareConfig, ImageSize, PredictConfig, ValConfig
 from yolov12.data.image_io import read_image
 from yolov12.data.index import ImageIndex
-from yolov12.errors import ConfigError, ImageError, printable
+from yolov12.errors import ImageError, printable
 from yolov12.evaluation.bootstrap import (
     Difference,
     Interval,
@@ -32,7 +32,8 @@ from yolov12.evaluation.bootstrap import (
     draw_weights,
     interval,
 )
-from yolov12.evaluation.evaluator import evaluate, match_classes
+from yolov12.evaluation.evaluator import evaluate
+from yolov12.evaluation.labels import suited
 from yolov12.inference.peak_memory import network_bytes
 from yolov12.inference.predictor import Predictor
 from yolov12.inference.runtimes import Runtime
@@ -140,8 +141,9 @@ def compare(contestants: Sequence[Contestant], index: ImageIndex, config: Compar
     weights: Weights | None = None
     scored: list[dict[str, tuple[float, Floats]]] = []
     skipped = 0
-    for contestant in contestants:
-        metrics = _evaluate(contestant, index, config, task)
+    suits = [suited(index, each.model.config, each.names, blame=printable(each.name)) for each in contestants]
+    for contestant, suit in zip(contestants, suits, strict=True):
+        metrics = _evaluate(contestant, suit, config, task)
         skipped = max(skipped, len(index) - metrics.images)
         weights = draw_weights(metrics.images, config.resamples, config.seed) if weights is None else weights
         scored.append(resampled_scores(metrics, weights))
@@ -196,10 +198,7 @@ def _evaluate(contestant: Contestant, index: ImageIndex, config: CompareConfig, 
         max_pixels=config.max_pixels,
         verbose=config.verbose,
     )
-    try:
-        return evaluate(contestant.runtime, match_classes(index, contestant.names), options, task)
-    except ConfigError as error:
-        raise ConfigError(f"{printable(contestant.name)}: {error}") from error
+    return evaluate(contestant.runtime, index, options, task)
 
 
 def resampled_scores(metrics: Metrics, weights: Weights) -> dict[str, tuple[float, Floats]]:

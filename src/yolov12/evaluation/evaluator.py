@@ -6,12 +6,10 @@ scores need is kept: a mask lives as run lengths. So memory does not grow with w
 
 from __future__ import annotations
 
-import dataclasses
 import os
-import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, cast
@@ -24,7 +22,7 @@ from yolov12.config.tasks import TASKS
 from yolov12.data.image_io import read_image
 from yolov12.data.index import ImageIndex
 from yolov12.detections import Decoded
-from yolov12.errors import ConfigError, DataError, ImageError, printable
+from yolov12.errors import ConfigError, DataError, ImageError
 from yolov12.evaluation.plan import Pixels, Placed, plan
 from yolov12.inference.progress import new_bar
 from yolov12.inference.runtimes import Runtime
@@ -34,8 +32,6 @@ from yolov12.postprocess import POSTPROCESS, NmsOptions, Placement
 
 BATCHES_AHEAD = 2
 """Batches that are read while the network runs, and as many whose output may still wait for its postprocessing."""
-MAX_LISTED = 100
-"""Class names in an error: a classifier may have thousands."""
 
 
 @dataclass
@@ -122,28 +118,6 @@ def evaluate(runtime: Runtime, index: ImageIndex, config: ValConfig, task: str =
     metrics = score(index, compared, task)
     metrics.speed = speed.per_image(metrics.images)
     return metrics
-
-
-def match_classes(index: ImageIndex, names: Mapping[int, str]) -> ImageIndex:
-    """`index` with its classes in the order of the model's `names`, told by name.
-
-    Names that differ are compared by number, with a warning unless one side has numbers for names. Raises ConfigError
-    when there are not as many.
-    """
-    ours, theirs = tuple(names[number] for number in sorted(names)), index.names
-    if len(ours) != len(theirs):
-        known = ", ".join(map(printable, ours[:MAX_LISTED])) + (", ..." if len(ours) > MAX_LISTED else "")
-        raise ConfigError(f"the data set has {len(theirs)} classes, the model knows {len(ours)}: {known}")
-    if ours == theirs:
-        return index
-    if len(set(ours)) == len(ours) and set(ours) == set(theirs):
-        order = np.array([ours.index(name) for name in theirs], dtype=index.labels.dtype)
-        return dataclasses.replace(index, names=ours, labels=order[index.labels])
-    numbers = tuple(map(str, range(len(ours))))
-    if numbers not in (ours, theirs):
-        pairs = (f"{printable(a)} / {printable(b)}" for a, b in zip(ours, theirs, strict=True) if a != b)
-        print(f"warning: class names differ (model / data set): {', '.join(list(pairs)[:5])}", file=sys.stderr)
-    return index
 
 
 def _read_ahead(pool: ThreadPoolExecutor, job: _Job, speed: Speed) -> Iterator[tuple[list[Placed], Pixels]]:

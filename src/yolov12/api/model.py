@@ -1,4 +1,4 @@
-"""The facade: `YOLO(...)` loads a model; each method is wiring between the parts, nothing more.
+"""`YOLO(...)` loads a model; each method is wiring between the parts, nothing more.
 
 from yolov12 import YOLO
 model = YOLO("yolov12n-bccd")
@@ -11,36 +11,30 @@ from __future__ import annotations
 import dataclasses
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Unpack, overload
 
 import torch
 from torch import Tensor
 
-from yolov12.atomic import write_atomic
+from yolov12.api.output import say, written
 from yolov12.checkpoint import ModelFile, read_model_file, write_model_file
-from yolov12.checkpoint.convert import check_target, write_converted
 from yolov12.config.model import LAYOUTS, ModelConfig
-from yolov12.config.options import CompareOptions, PredictOptions, TrainOptions, ValOptions
+from yolov12.config.options import PredictOptions, TrainOptions, ValOptions
 from yolov12.config.parse import DEFAULT, STRIDE, report_rounding, resolve, storable
-from yolov12.config.run import CheckConfig, CompareConfig, PredictConfig, TrainConfig
+from yolov12.config.run import PredictConfig, TrainConfig
 from yolov12.config.tasks import TASKS
 from yolov12.config.variants import usual_size
 from yolov12.data.contract import contract
-from yolov12.data.dataset import load_index, read_data_config
-from yolov12.data.index import DataReport, ImageIndex
-from yolov12.data.label_formats import check_format
-from yolov12.data.synthetic import write_synthetic as write_synthetic
+from yolov12.data.dataset import load_index
 from yolov12.engine.run import prepare_resume, start_training
 from yolov12.engine.trace import Trace
-from yolov12.engine.trace_plot import draw_trace as draw_trace
 from yolov12.engine.trainer import BEST
-from yolov12.errors import CheckpointError, ConfigError, DataError, UserError, printable
-from yolov12.evaluation.comparison import Comparison, Contestant, compare
-from yolov12.evaluation.comparison_plot import draw_comparison
+from yolov12.errors import CheckpointError, ConfigError, UserError, printable
 from yolov12.evaluation.curves import draw_metrics
-from yolov12.evaluation.evaluator import evaluate, match_classes
+from yolov12.evaluation.evaluator import evaluate
+from yolov12.evaluation.labels import suited
 from yolov12.folders import new_run_folder, write_json
 from yolov12.hub import check_online
 from yolov12.inference.attention_maps import Explained
@@ -48,23 +42,13 @@ from yolov12.inference.device import resolve_device
 from yolov12.inference.predictor import Predictor
 from yolov12.inference.runtimes import Runtime, torch_runtime
 from yolov12.inspection import Subject, draw_looks, look, walk, walk_back
-from yolov12.loading import (
-    check_keypoints,
-    is_model_name,
-    is_single_class,
-    load_model,
-    size_to_use,
-    trained_size,
-    val_config,
-)
-from yolov12.loading import sample_images as sample_images
+from yolov12.loading import is_model_name, load_model, trained_size, val_config
 from yolov12.metrics import Metrics
 from yolov12.models.checkpoint_map import ours_to_official
 from yolov12.models.detector import Detector, build_model, check_size
 from yolov12.models.profile import ModelProfile, attention_report, profile
 from yolov12.results import Result
 from yolov12.version import __version__
-from yolov12.visualize import save_result
 
 BOX_OPTIONS = ("conf", "iou", "max_det", "classes", "agnostic_nms", "rect")
 """Options of `predict` that are about boxes."""
@@ -167,6 +151,10 @@ class YOLO:
         """
         return look(self._subject(), image, imgsz, conf)
 
+    def draw_attention(self, image: str | Path | None, folder: Path, *, imgsz: int | None = None) -> list[str]:
+        """Write a picture of each map of `explain` over the canvas; returns a table of scores and faithfulness."""
+        return draw_looks(self._subject(), image, folder, imgsz)
+
     def _subject(self) -> Subject:
         return Subject(self.model, self.names, self.metadata, self.device)
 
@@ -226,8 +214,8 @@ class YOLO:
         config = dataclasses.replace(
             config, imgsz=report_rounding(config.imgsz) if "imgsz" in options else self._usual_size
         )
-        predictor = Predictor(self._runtime(config.device, config.precision), self.names, self.task)
-        results = self._written(predictor.predict(source, config), config)
+        predictor = Predictor(self.runtime(config.device, config.precision), self.names, self.task)
+        results = written(predictor.predict(source, config), config, self.task)
         if config.verbose and "imgsz" not in options:
             self._note_size(config)
         if not TASKS[self.task].boxes and (idle := [name for name in BOX_OPTIONS if name in options]):
@@ -242,32 +230,6 @@ class YOLO:
             self._noted |= due
         if due:
             print(f"note: this model was trained at {size} pixels; imgsz={size} may find more", file=sys.stderr)
-
-    def _written(self, results: Iterator[Result], config: PredictConfig) -> Iterator[Result]:
-        """Pass results on; save and show them on the way where asked."""
-        if not (config.save or config.save_txt or config.show):
-            yield from results
-            return
-        folder: Path | None = None
-        counts = {"read": 0, "skipped": 0}
-        reasons: list[str] = []
-        try:
-            for result in results:
-                if folder is None and (config.save or config.save_txt):  # not before: a refused source leaves no trace
-                    folder = new_run_folder(self.task, config.project, config.name, exist_ok=config.exist_ok)
-                counts["skipped" if result.error else "read"] += 1
-                if result.error:
-                    reasons.append(result.error)
-                elif folder is not None:
-                    save_result(result, folder, image=config.save, labels=config.save_txt)
-                if config.show and not result.error:
-                    result.show(wait_ms=0 if result.frame is None else 1)
-                yield result
-        finally:  # also when the receiver of a stream has seen enough
-            if folder is not None:
-                write_json(folder / "report.json", {**counts, "reasons": reasons[:20]})
-                if config.verbose:
-                    print(f"results: {folder}", file=sys.stderr)
 
     def val(self, **options: Unpack[ValOptions]) -> Metrics:
         """COCO-exact metrics on a split of `data`.
@@ -284,15 +246,10 @@ class YOLO:
             max_pixels=config.max_pixels,
         )
         say(index)
-        try:
-            if not config.single_cls:
-                index = match_classes(index, self.names)
-            check_keypoints(self.config, index)
-        except ConfigError as error:
-            model = self.path or "the model"
-            raise ConfigError(f"{printable(config.data)} does not suit {printable(model)}: {error}") from error
+        blame = f"{printable(config.data)} does not suit {printable(self.path or 'the model')}"
+        index = suited(index, self.config, self.names, blame=blame, single_cls=config.single_cls)
         folder = new_run_folder(self.task, config.project, config.name, exist_ok=config.exist_ok)
-        metrics = evaluate(self._runtime(config.device, config.precision), index, config, self.task)
+        metrics = evaluate(self.runtime(config.device, config.precision), index, config, self.task)
         metrics.save_dir = folder
         write_json(folder / "metrics.json", metrics.to_dict())
         write_json(folder / "report.json", {config.split: index.report.to_dict()})
@@ -329,6 +286,15 @@ class YOLO:
 
     # ---- inner parts ----------------------------------------------------------------------------------------------
 
+    def runtime(self, device: str = "auto", precision: str = "auto") -> Runtime:
+        """What runs this model with these options; built once, then shared by all calls."""
+        where = self.device if device == "auto" and self._moved else resolve_device(device)
+        with self._lock:
+            key = (str(where), precision)
+            if key not in self._runtimes:
+                self._runtimes[key] = torch_runtime(self.model, where, precision)
+            return self._runtimes[key]
+
     def _start(self, config: TrainConfig) -> ModelFile | None:
         """The weights that a new run begins with; None: fresh ones."""
         if not config.weights:
@@ -348,101 +314,3 @@ class YOLO:
 
     def _as_file(self) -> ModelFile:
         return ModelFile(self.config, dict(self.model.state_dict()), self.names, self.metadata)
-
-    def _runtime(self, device: str, precision: str) -> Runtime:
-        """The runtime for these options; built once, then shared by all calls."""
-        where = self.device if device == "auto" and self._moved else resolve_device(device)
-        with self._lock:
-            key = (str(where), precision)
-            if key not in self._runtimes:
-                self._runtimes[key] = torch_runtime(self.model, where, precision)
-            return self._runtimes[key]
-
-
-def draw_attention(model: YOLO, image: str | Path | None, folder: Path, *, imgsz: int | None = None) -> list[str]:
-    """Write a picture for each detection, its map over the canvas; returns a table of scores and faithfulness."""
-    return draw_looks(model._subject(), image, folder, imgsz)
-
-
-def convert_model(source: str | Path, target: Path, *, layout: str = "turbo", offline: bool | None = None) -> str:
-    """Convert a model, given as to `YOLO`; returns one line that says what was written."""
-    check_target(target)  # before anything is downloaded
-    file, path = load_model(source, pretrained=True, layout=layout, num_classes=None, offline=offline)
-    check_target(target, path)
-    write_converted(file, target)
-    return f"{target}: {file.config.variant} {file.config.layout}, {file.config.task}, {len(file.names)} classes"
-
-
-def compare_models(
-    models: Sequence[str | Path],
-    *,
-    layout: str = "turbo",
-    offline: bool | None = None,
-    **options: Unpack[CompareOptions],
-) -> Comparison:
-    """Score and time several models of one task on a split of `data`, in one run.
-
-    `models` are given as to `YOLO`. Each runs at the size of its training unless `imgsz` is given. The comparison, as
-    text, JSON and a plot, goes into the run's folder.
-    """
-    config = resolve(CompareConfig, options).config
-    if not config.data:
-        raise ConfigError("--data is missing: name the data set's YAML file")
-    loaded = [YOLO(model, layout=layout, offline=offline) for model in models]
-    kinds = [(model.task, is_single_class(model.metadata)) for model in loaded]
-    if len(set(kinds)) > 1:
-        pairs = zip(models, kinds, strict=True)
-        listed = (f"{name} ({task}{', single_cls' * single})" for name, (task, single) in pairs)
-        raise ConfigError(f"models of different tasks or classes cannot be compared: {', '.join(listed)}")
-    task, single_cls = kinds[0]
-    index = load_index(
-        config.data,
-        config.split,
-        task=task,
-        on_bad_label=config.on_bad_label,
-        single_cls=single_cls,
-        max_pixels=config.max_pixels,
-    )
-    say(index)
-    contestants = []
-    for name, model in zip(models, loaded, strict=True):
-        check_keypoints(model.config, index)
-        size = (
-            report_rounding(config.imgsz)
-            if "imgsz" in options
-            else size_to_use(model.config, model.metadata, verbose=False)
-        )
-        runtime = model._runtime(config.device, config.precision)
-        contestants.append(Contestant(str(name), model.model, model.names, runtime, size))
-    comparison = compare(contestants, index, config, task)
-    folder = new_run_folder(task, config.project, config.name, exist_ok=config.exist_ok)
-    comparison.save_dir = folder
-    write_json(folder / "comparison.json", comparison.to_dict())
-    write_json(folder / "report.json", {config.split: index.report.to_dict()})
-    write_atomic(folder / "comparison.txt", (comparison.table() + "\n").encode())
-    if config.plots:
-        draw_comparison(comparison, folder / "comparison.png")
-    return comparison
-
-
-def check_data(data: str | Path, **options: Any) -> Iterator[DataReport]:
-    """What is found in every split of a data set, read as training would; a split of no use is a finding, too."""
-    config = resolve(CheckConfig, options).config
-    described = read_data_config(data)
-    check_format(config.task, described.format, described.path)
-    for split in described.splits:
-        try:
-            index = load_index(described, split, task=config.task, on_bad_label="skip", max_pixels=config.max_pixels)
-        except DataError as error:
-            report = DataReport(split)
-            report.bad_image(str(error))
-        else:
-            report = index.report
-        yield report
-
-
-def say(index: ImageIndex) -> None:
-    """Print the size of a split and what was found in it."""
-    print(index.report.summary(), file=sys.stderr)
-    for warning in index.report.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
