@@ -106,7 +106,7 @@ def overfit(options: argparse.Namespace, backbone: str, neck: str, head: str) ->
     from yolov12.data.loader import TrainLoader
     from yolov12.engine.run import with_anchors
     from yolov12.evaluation.evaluator import evaluate
-    from yolov12.inference.runtimes import TorchRuntime
+    from yolov12.inference.torch_runtime import TorchRuntime
     from yolov12.losses.criterion import Criterion
     from yolov12.models.detector import build_model
 

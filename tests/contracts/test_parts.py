@@ -15,7 +15,7 @@ from yolov12.config.heads import HEAD_CONFIGS
 from yolov12.config.model import ModelConfig
 from yolov12.config.necks import NECK_CONFIGS
 from yolov12.data.sample import Targets
-from yolov12.inference.runtimes import TorchRuntime
+from yolov12.inference.torch_runtime import TorchRuntime
 from yolov12.losses.criterion import LOSSES, Criterion
 from yolov12.models.detector import Detector, build_model
 from yolov12.models.heads.detect import DetectHead

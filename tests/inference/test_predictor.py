@@ -28,7 +28,7 @@ from yolov12.detections import Decoded
 from yolov12.errors import ConfigError, SourceError, UserError
 from yolov12.inference import predictor as predictor_module
 from yolov12.inference.predictor import Predictor, class_numbers
-from yolov12.inference.runtimes import TorchRuntime
+from yolov12.inference.torch_runtime import TorchRuntime
 from yolov12.models.detector import build_model
 from yolov12.results import Result
 

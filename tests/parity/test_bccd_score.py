@@ -15,7 +15,7 @@ from yolov12.data.image_io import read_image
 from yolov12.data.index import ImageIndex
 from yolov12.data.letterbox import Letterbox
 from yolov12.evaluation.evaluator import evaluate
-from yolov12.inference.runtimes import TorchRuntime
+from yolov12.inference.torch_runtime import TorchRuntime
 from yolov12.metrics import DetectionMetrics, evaluate_detections
 from yolov12.models.detector import build_model
 from yolov12.postprocess import NmsOptions, find_boxes

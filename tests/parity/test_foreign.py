@@ -17,7 +17,7 @@ from yolov12.config.model import ModelConfig
 from yolov12.config.run import PredictConfig
 from yolov12.config.variants import model_config
 from yolov12.inference.predictor import Predictor
-from yolov12.inference.runtimes import TorchRuntime
+from yolov12.inference.torch_runtime import TorchRuntime
 from yolov12.models.checkpoint_map import ours_to_official
 from yolov12.models.detector import build_model
 

@@ -40,7 +40,8 @@ from yolov12.hub import check_online
 from yolov12.inference.attention_maps import Explained
 from yolov12.inference.device import resolve_device
 from yolov12.inference.predictor import Predictor
-from yolov12.inference.runtimes import Runtime, torch_runtime
+from yolov12.inference.runtime import Runtime
+from yolov12.inference.torch_runtime import torch_runtime
 from yolov12.inspection import Subject, draw_looks, look, walk, walk_back
 from yolov12.loading import is_model_name, load_model, trained_size, val_config
 from yolov12.metrics import Metrics

@@ -36,7 +36,7 @@ from yolov12.evaluation.curves import draw_metrics
 from yolov12.evaluation.evaluator import evaluate
 from yolov12.folders import write_json
 from yolov12.inference.memory import keep_freed_memory
-from yolov12.inference.runtimes import TorchRuntime, native_half
+from yolov12.inference.torch_runtime import TorchRuntime, native_half
 from yolov12.losses.base import Gains, LossChoices
 from yolov12.losses.criterion import Criterion
 from yolov12.metrics import Metrics

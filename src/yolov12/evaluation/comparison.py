@@ -36,7 +36,7 @@ from yolov12.evaluation.evaluator import evaluate
 from yolov12.evaluation.labels import suited
 from yolov12.inference.peak_memory import network_bytes
 from yolov12.inference.predictor import Predictor
-from yolov12.inference.runtimes import Runtime
+from yolov12.inference.runtime import Runtime
 from yolov12.matching import Floats
 from yolov12.metrics import ClassificationMetrics, DetectionMetrics, Metrics
 from yolov12.models.detector import Detector, fuse

@@ -25,7 +25,7 @@ from yolov12.detections import Decoded
 from yolov12.errors import ConfigError, DataError, ImageError
 from yolov12.evaluation.plan import Pixels, Placed, plan
 from yolov12.inference.progress import new_bar
-from yolov12.inference.runtimes import Runtime
+from yolov12.inference.runtime import Runtime
 from yolov12.matching import MAX_DETECTIONS
 from yolov12.metrics import Metrics, compare_image, score
 from yolov12.postprocess import POSTPROCESS, NmsOptions, Placement

@@ -28,7 +28,7 @@ from yolov12.data.sources import Item, Source, SourceOptions, open_source
 from yolov12.detections import Decoded, Detections
 from yolov12.errors import ConfigError, SourceError, did_you_mean
 from yolov12.inference.progress import with_progress
-from yolov12.inference.runtimes import Runtime
+from yolov12.inference.runtime import Runtime
 from yolov12.postprocess import POSTPROCESS, NmsOptions, Placement
 from yolov12.results import OBB, Boxes, Keypoints, Pixels, Probs, Result
 

@@ -1,7 +1,7 @@
-"""What runs the network: a runtime maps 8-bit canvases to decoded output, whatever it is built on.
+"""The torch runtime: a private copy of the model with its batch norms folded, in channels-last layout.
 
-The torch runtime holds a private copy of the model with its batch norms folded, in channels-last layout. Runtimes keep
-no state between calls, except that `AutoPrecision` remembers its one decision; all may be called from many threads.
+Runtimes keep no state between calls, except that `AutoPrecision` remembers its one decision; all may be called from
+many threads.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 import cv2
 import numpy as np
@@ -24,32 +24,13 @@ from yolov12.errors import ConfigError, SetupError
 from yolov12.inference import cpu_convolution
 from yolov12.inference.lazy_boxes import KNOWN, LazyBoxes, LocatingHead
 from yolov12.inference.memory import keep_freed_memory
+from yolov12.inference.runtime import Runtime
 from yolov12.inference.tolerance import within_tolerance
 from yolov12.models.detector import Detector, fuse
 from yolov12.models.heads.classify import ClassifyHead
 
 DTYPES: Final[dict[str, torch.dtype]] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 MAX_LANES: Final = 8
-
-
-class Runtime(Protocol):
-    """Runs a network for its task.
-
-    Called with uint8 BGR canvases (B, H, W, 3), sides multiples of 32, it returns `Decoded` of the batch: boxes cx, cy,
-    w, h in canvas pixels, scores in 0..1, and what the task adds. Who needs nothing of an anchor whose scores are all
-    at most `min_score` says so: the runtime may leave everything but its scores at zero.
-    """
-
-    @property
-    def name(self) -> str:
-        """What runs the network, e.g. 'torch'."""
-
-    @property
-    def precision(self) -> str:
-        """The arithmetic in use: 'fp32', 'bf16' or 'fp16'."""
-
-    def __call__(self, images: NDArray[np.uint8], min_score: float = 0.0) -> Decoded:
-        """Decoded output of a batch."""
 
 
 class TorchRuntime:

@@ -16,8 +16,9 @@ from model_factory import tiny_file
 from yolov12.config.tasks import PUBLISHED
 from yolov12.detections import Decoded
 from yolov12.errors import ConfigError, SetupError
-from yolov12.inference import cpu_convolution, runtimes
-from yolov12.inference.runtimes import AutoPrecision, TorchRuntime, faster_precision, torch_runtime
+from yolov12.inference import cpu_convolution
+from yolov12.inference import torch_runtime as runtimes
+from yolov12.inference.torch_runtime import AutoPrecision, TorchRuntime, faster_precision, torch_runtime
 from yolov12.models.detector import Detector, build_model
 
 LOCATING = tuple(task for task in PUBLISHED if task != "classify")
