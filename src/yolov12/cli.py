@@ -15,12 +15,15 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from yolov12.config.run import CheckConfig, CompareConfig, PredictConfig, TrainConfig, ValConfig
+from yolov12.config.run import CheckConfig, CompareConfig, ExportConfig, PredictConfig, TrainConfig, ValConfig
 from yolov12.config.synthetic import SyntheticConfig
 from yolov12.errors import ImageError, ResourceError, YoloError
 from yolov12.grammar import chosen_parts, explicit_options, parse, unknown_words
+
+if TYPE_CHECKING:
+    from yolov12.api.predicting import Predicting
 
 BUG = 70
 
@@ -72,8 +75,7 @@ def run(words: list[str]) -> int:
 
 def predict(words: argparse.Namespace) -> int:
     """Print what is found, or JSON lines; exit code 1 when an input was skipped."""
-    from yolov12.api import YOLO, sample_images
-    from yolov12.loading import size_to_use
+    from yolov12.samples import sample_images
 
     options = explicit_options(words, PredictConfig)
     if not words.source:
@@ -83,10 +85,10 @@ def predict(words: argparse.Namespace) -> int:
             raise unknown_words([word], words.parser)
     source: Any = words.source if len(words.source) > 1 else (words.source or [""])[0]
     options["verbose"] = options.get("verbose", not words.json)
-    model = YOLO(words.model, layout=words.layout, offline=words.offline)
+    model = open_model(words)
     source = source or str(sample_images(model.task))
     if "imgsz" not in options:
-        options["imgsz"] = size_to_use(model.config, model.metadata, verbose=options["verbose"])
+        options["imgsz"] = model.size_to_use(verbose=options["verbose"])
     failed = count = 0
     try:
         for result in model.predict(source, **{**options, "stream": True}):
@@ -108,7 +110,7 @@ def predict(words: argparse.Namespace) -> int:
 
 def train(words: argparse.Namespace) -> int:
     """Train and print the final table; exit code 1 when images or label rows were left out."""
-    from yolov12.api import YOLO
+    from yolov12.api.model import YOLO
     from yolov12.loading import is_model_name
 
     options = explicit_options(words, TrainConfig)
@@ -124,14 +126,11 @@ def train(words: argparse.Namespace) -> int:
 
 def val(words: argparse.Namespace) -> int:
     """Score and print the table or JSON; exit code 1 when images or label rows were left out."""
-    from yolov12.api import YOLO
-    from yolov12.loading import size_to_use
-
     options = explicit_options(words, ValConfig)
     table = options.get("verbose", True) and not words.json
-    model = YOLO(words.model, layout=words.layout, offline=words.offline)
+    model = open_model(words)
     if "imgsz" not in options:
-        options["imgsz"] = size_to_use(model.config, model.metadata, verbose=table)
+        options["imgsz"] = model.size_to_use(verbose=table)
     metrics = model.val(**{**options, "verbose": False})
     if words.json:
         print_json(metrics.to_dict())
@@ -139,6 +138,17 @@ def val(words: argparse.Namespace) -> int:
         print(metrics.table())
         print(f"results: {metrics.save_dir}")
     return left_out(metrics.save_dir)
+
+
+def open_model(words: argparse.Namespace) -> Predicting:
+    """The model of a command that only runs it; exported files do without torch."""
+    from yolov12.api.exported import ExportedModel, is_exported
+
+    if is_exported(words.model):
+        return ExportedModel(words.model, offline=words.offline)
+    from yolov12.api.model import YOLO
+
+    return YOLO(words.model, layout=words.layout, offline=words.offline)
 
 
 def print_json(values: Mapping[str, Any]) -> None:
@@ -157,7 +167,7 @@ def left_out(folder: Path | None) -> int:
 
 def info(words: argparse.Namespace) -> int:
     """Print the model's layers and totals."""
-    from yolov12.api import YOLO
+    from yolov12.api.model import YOLO
     from yolov12.loading import is_model_name
 
     fresh = is_model_name(words.model)  # a published name is described without downloading it
@@ -172,7 +182,8 @@ def info(words: argparse.Namespace) -> int:
 
 def trace(words: argparse.Namespace) -> int:
     """Print the walk through a model's layers; exit code 1 when one of them is dead or exploding."""
-    from yolov12.api import YOLO, draw_trace
+    from yolov12.api.model import YOLO
+    from yolov12.engine.trace_plot import draw_trace
     from yolov12.loading import is_model_name
 
     fresh = is_model_name(words.model)  # a published name is described without downloading it
@@ -192,9 +203,30 @@ def trace(words: argparse.Namespace) -> int:
     return int(any(row.mark for row in walk.rows))
 
 
+def export(words: argparse.Namespace) -> int:
+    """Write a model for another runtime, checked; print its path."""
+    from yolov12.api.model import YOLO
+
+    options = explicit_options(words, ExportConfig)
+    print(YOLO(words.model, layout=words.layout, offline=words.offline).export(**options))
+    return 0
+
+
+def verify(words: argparse.Namespace) -> int:
+    """Check an exported file on this machine; exit code 1 when it is not what its certificate says."""
+    from yolov12.api.verify import verify_file
+
+    report = verify_file(words.file, device=words.device, precision=words.precision)
+    if words.json:
+        print_json(report)
+    else:
+        print("\n".join([*report["passed"], *(f"FAILED: {text}" for text in report["failures"])]))
+    return int(bool(report["failures"]))
+
+
 def convert(words: argparse.Namespace) -> int:
     """Convert a model file."""
-    from yolov12.api import convert_model
+    from yolov12.api.convert import convert_model
 
     print(convert_model(words.input, Path(words.output), layout=words.layout, offline=words.offline))
     return 0
@@ -202,7 +234,7 @@ def convert(words: argparse.Namespace) -> int:
 
 def compare(words: argparse.Namespace) -> int:
     """Score and time several models, print the table or JSON; exit code 1 when images or label rows were left out."""
-    from yolov12.api import compare_models
+    from yolov12.api.compare import compare_models
 
     options = explicit_options(words, CompareConfig)
     table = options.get("verbose", True) and not words.json
@@ -219,7 +251,7 @@ def compare(words: argparse.Namespace) -> int:
 
 def data_synth(words: argparse.Namespace) -> int:
     """Write synthetic scenes."""
-    from yolov12.api import write_synthetic
+    from yolov12.data.synthetic import write_synthetic
 
     options = explicit_options(words, SyntheticConfig)
     print(f"data set: {write_synthetic(Path(words.folder), **options)}")
@@ -228,7 +260,7 @@ def data_synth(words: argparse.Namespace) -> int:
 
 def data_check(words: argparse.Namespace) -> int:
     """Read every split and print what was found; exit code 1 when something cannot be used."""
-    from yolov12.api import check_data
+    from yolov12.api.data import check_data
 
     options = explicit_options(words, CheckConfig)
     findings = 0
@@ -254,6 +286,8 @@ VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
     "val": val,
     "info": info,
     "trace": trace,
+    "export": export,
+    "verify": verify,
     "convert": convert,
     "compare": compare,
     "data synth": data_synth,

@@ -10,6 +10,7 @@
     |-- SetupError                  3  the machine lacks something: a device, an optional package
     |-- ResourceError               4  disk or memory ran out
     |-- TrainingError               1  training ran but could not go on (non-finite loss)
+    |-- ExportError                 1  an exported file is not equal to its model; no file is left
     `-- Interrupted           130/143  a signal, after a clean stop
 
 A message is one line (a data set may list many) that names the file, line, field, value and the way out. The command
@@ -68,6 +69,12 @@ class ResourceError(YoloError):
 
 class TrainingError(YoloError):
     """Training started but could not go on."""
+
+    exit_code = 1
+
+
+class ExportError(YoloError):
+    """A written file did not pass its check, or a file no longer is what its certificate says."""
 
     exit_code = 1
 

@@ -16,7 +16,16 @@ from yolov12.config.backbones import BACKBONE_CONFIGS
 from yolov12.config.heads import HEAD_CONFIGS
 from yolov12.config.necks import NECK_CONFIGS
 from yolov12.config.parse import field_types, from_text, resolve
-from yolov12.config.run import CheckConfig, CompareConfig, ImageSize, PredictConfig, TrainConfig, ValConfig
+from yolov12.config.run import (
+    PRECISIONS,
+    CheckConfig,
+    CompareConfig,
+    ExportConfig,
+    ImageSize,
+    PredictConfig,
+    TrainConfig,
+    ValConfig,
+)
 from yolov12.config.synthetic import SyntheticConfig
 from yolov12.errors import ConfigError, did_you_mean
 from yolov12.version import __version__
@@ -107,6 +116,14 @@ def build_parser() -> Parser:
     add_layout(child)
     child = verb("trace", "walk through the layers: shapes, time; with --backward gradients and weight updates")
     add_walk(child)
+    child = verb("export", "write a model for other runtimes, proven equal to it")
+    add_model(child, None)
+    add_options(child, ExportConfig)
+    child = verb("verify", "check an exported file on this machine against its certificate")
+    child.add_argument("file", help="a file or folder that `export` wrote")
+    child.add_argument("--device", default="auto", help="where to run it (default auto)")
+    child.add_argument("--precision", default="auto", choices=PRECISIONS, help="arithmetic (default auto)")
+    child.add_argument("--json", action="store_true", help="print the findings as JSON")
     child = verb("convert", "turn a foreign checkpoint into ours, or ours into a plain state dict (.pt)")
     child.add_argument("input", help="a file or a name")
     child.add_argument("output", help="file to write: .safetensors (ours) or .pt (tensors only)")

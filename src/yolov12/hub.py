@@ -102,6 +102,12 @@ def embedded_path(name: str) -> Path:
     return path
 
 
+def is_stored(path: Path) -> bool:
+    """Whether a model file lies where names are kept, in the package or in the cache, not where a user put it."""
+    homes = (ASSETS, (cache_folder() / "models").absolute())
+    return any(path.absolute().is_relative_to(home) for home in homes)
+
+
 def is_offline(said: bool | None = None) -> bool:
     """Whether nothing may be downloaded: as the caller said, else as the environment does."""
     return os.environ.get(OFFLINE_VARIABLE, "").lower() in ("1", "true", "yes", "on") if said is None else said

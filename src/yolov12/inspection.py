@@ -22,9 +22,10 @@ from yolov12.errors import ConfigError, UserError, printable
 from yolov12.evaluation.labels import suited
 from yolov12.inference.attention_maps import Explained, explain, overlay
 from yolov12.inference.predictor import view_of
-from yolov12.loading import is_single_class, sample_images, saved_options, size_to_use
+from yolov12.loading import is_single_class, saved_options, size_to_use
 from yolov12.models.detector import Detector
 from yolov12.postprocess import NmsOptions, select
+from yolov12.samples import sample_images
 
 
 class Subject(NamedTuple):
@@ -72,7 +73,7 @@ def walk_back(subject: Subject, data: str | Path | None, imgsz: int | None, batc
     single_cls = is_single_class(subject.metadata)
     index = load_index(source, "train", task=subject.task, single_cls=single_cls)
     blame = f"{printable(source)} does not suit the model"
-    index = suited(index, subject.model.config, subject.names, blame=blame, single_cls=single_cls)
+    index = suited(index, subject.names, subject.model.config.keypoint_shape, blame=blame, single_cls=single_cls)
     with TrainLoader(index, config, task=subject.task) as loader:
         return trace_backward(subject.model, next(iter(loader.epoch(config.epochs - 1))), config)
 

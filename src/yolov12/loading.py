@@ -29,7 +29,6 @@ from yolov12.errors import CheckpointError, ConfigError, printable
 from yolov12.hub import PUBLISHED_LICENCE, resolve_model
 from yolov12.models.detector import Detector, build_model
 
-SAMPLES = Path(__file__).resolve().parent / "assets" / "samples"
 MAX_UNITS = 1000
 """Repeated units of a network; the largest published one has 36."""
 MAX_CLASSES = 100_000
@@ -188,14 +187,6 @@ def names_architecture(text: str) -> bool:
     except ConfigError:
         return False
     return True
-
-
-def sample_images(task: str = "detect") -> Path:
-    """Folder of the sample images for a task that come with the package."""
-    folder = SAMPLES / task
-    if not folder.is_dir():
-        raise CheckpointError(f"there are no sample pictures for {task}: name a source")
-    return folder
 
 
 # ---- what a header says of the training ------------------------------------------------------------------------------

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from yolov12 import EMBEDDED_MODELS, YOLO
-from yolov12.api import sample_images
 from yolov12.cli import main
 from yolov12.grammar import build_parser, join_verb
 from yolov12.loading import trained_size
+from yolov12.samples import sample_images
 
 ROOT = Path(__file__).resolve().parents[2]
 READMES = ("README.md", "README.ko.md")

@@ -12,7 +12,6 @@ from torch import nn
 from model_factory import tiny_config
 from part_factory import network
 from yolov12 import YOLO
-from yolov12.api import sample_images
 from yolov12.cli import main
 from yolov12.config.backbones import HEAD_DIM
 from yolov12.errors import ConfigError
@@ -20,6 +19,7 @@ from yolov12.inference import attention_maps
 from yolov12.inference.attention_maps import attention_weights, blur, cells, explain, faithfulness, overlay, scores
 from yolov12.models.attention import AreaAttention
 from yolov12.models.detector import build_model
+from yolov12.samples import sample_images
 
 
 def test_the_weights_are_those_of_the_attention() -> None:

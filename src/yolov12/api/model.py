@@ -9,53 +9,47 @@ for result in model("images/", imgsz=320):
 from __future__ import annotations
 
 import dataclasses
-import sys
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Unpack, overload
+from typing import Any, Final, Self, Unpack
 
 import torch
 from torch import Tensor
 
-from yolov12.api.output import say, written
+from yolov12.api.exported import ExportedModel, is_exported, refuse_options
+from yolov12.api.output import say
+from yolov12.api.predicting import Predicting
 from yolov12.checkpoint import ModelFile, read_model_file, write_model_file
 from yolov12.config.model import LAYOUTS, ModelConfig
-from yolov12.config.options import PredictOptions, TrainOptions, ValOptions
+from yolov12.config.options import ExportOptions, TrainOptions
 from yolov12.config.parse import DEFAULT, STRIDE, report_rounding, resolve, storable
-from yolov12.config.run import PredictConfig, TrainConfig
-from yolov12.config.tasks import TASKS
+from yolov12.config.run import ExportConfig, ImageSize, TrainConfig, ValConfig
 from yolov12.config.variants import usual_size
 from yolov12.data.contract import contract
-from yolov12.data.dataset import load_index
 from yolov12.engine.run import prepare_resume, start_training
 from yolov12.engine.trace import Trace
 from yolov12.engine.trainer import BEST
-from yolov12.errors import CheckpointError, ConfigError, UserError, printable
-from yolov12.evaluation.curves import draw_metrics
-from yolov12.evaluation.evaluator import evaluate
-from yolov12.evaluation.labels import suited
-from yolov12.folders import new_run_folder, write_json
-from yolov12.hub import check_online
+from yolov12.errors import CheckpointError, ConfigError, UserError
+from yolov12.export.plan import ExportPlan, check_abilities, target_of
+from yolov12.export.run import check_pictures, describe, run_export
+from yolov12.hub import is_stored
 from yolov12.inference.attention_maps import Explained
 from yolov12.inference.device import resolve_device
-from yolov12.inference.predictor import Predictor
 from yolov12.inference.runtime import Runtime
 from yolov12.inference.torch_runtime import torch_runtime
 from yolov12.inspection import Subject, draw_looks, look, walk, walk_back
-from yolov12.loading import is_model_name, load_model, trained_size, val_config
+from yolov12.loading import is_model_name, is_single_class, load_model, saved_options, trained_size, val_config
 from yolov12.metrics import Metrics
 from yolov12.models.checkpoint_map import ours_to_official
 from yolov12.models.detector import Detector, build_model, check_size
 from yolov12.models.profile import ModelProfile, attention_report, profile
-from yolov12.results import Result
 from yolov12.version import __version__
 
-BOX_OPTIONS = ("conf", "iou", "max_det", "classes", "agnostic_nms", "rect")
-"""Options of `predict` that are about boxes."""
+DEFAULTS: Final = {"pretrained": True, "layout": "turbo"}
+"""Of the options of `YOLO` that are not empty."""
 
 
-class YOLO:
+class YOLO(Predicting):
     """A model with its class names.
 
     `model`: a path, or an embedded or published name with or without `.pt`. `pretrained=False` (or a name that ends in
@@ -65,6 +59,15 @@ class YOLO:
     models and pictures may be downloaded; None: as YOLOV12_OFFLINE says. Calls may come from many threads; only `train`
     and `to` change the object.
     """
+
+    def __new__(cls, model: str | Path | ModelConfig, **options: Any) -> Self:
+        """Exported files become an `ExportedModel`, which needs no network in memory."""
+        if not is_exported(model):
+            return super().__new__(cls)
+        wanted = {"offline": options.pop("offline", None)}
+        options = {name: value for name, value in options.items() if value != DEFAULTS.get(name)}
+        refuse_options(str(model), **options)
+        return ExportedModel(str(model), **wanted)  # type: ignore[return-value]
 
     def __init__(
         self,
@@ -76,13 +79,11 @@ class YOLO:
         num_classes: int | None = None,
         offline: bool | None = None,
     ) -> None:
+        super().__init__(offline)
         self.device = torch.device("cpu")
         self._moved = False  # whether `to` has said where to run
-        self._noted = False  # whether `predict` has spoken of the size that the model was trained at
-        self._offline = offline
         self._recipe: dict[str, object] = {}  # options of `train` that take the place of its defaults
         self._runtimes: dict[tuple[str, str], Runtime] = {}
-        self._lock = threading.Lock()
         file, self.path = load_model(
             model, parts=parts, pretrained=pretrained, layout=layout, num_classes=num_classes, offline=offline
         )
@@ -105,6 +106,21 @@ class YOLO:
         return self.config.task
 
     @property
+    def keypoint_shape(self) -> tuple[int, int] | None:
+        """K keypoints of D values, None for models without."""
+        return self.config.keypoint_shape
+
+    @property
+    def usual_size(self) -> ImageSize:
+        """The side that models of this name are for: 640, classifiers 224, some designs more."""
+        return usual_size(self.config.variant, self.task)
+
+    @property
+    def trained_size(self) -> int | None:
+        """The side in pixels that the model was trained at, None if its file does not say."""
+        return trained_size(self.metadata)
+
+    @property
     def layout(self) -> str:
         """Weight layout: "turbo" or "v1.0"."""
         return self.config.layout
@@ -116,7 +132,7 @@ class YOLO:
 
     def info(self, *, imgsz: int | None = None, verbose: bool = True) -> ModelProfile:
         """Layers, output shapes, parameters and GFLOPs at `imgsz` (640, classifiers 224); printed when `verbose`."""
-        described = profile(self.model, imgsz or self._usual_size)
+        described = profile(self.model, imgsz or self.usual_size)
         if verbose:
             print(described.table())
             print(attention_report(self.device))
@@ -192,73 +208,27 @@ class YOLO:
         dense, prototypes = self.model.head.decode(outputs[self.task])
         return dense.clone() if prototypes is None else (dense.clone(), prototypes.clone())
 
-    @overload
-    def __call__(self, source: Any, **options: Unpack[PredictOptions]) -> list[Result]: ...
-    @overload
-    def __call__(self, source: Any, **options: Any) -> list[Result] | Iterator[Result]: ...
-    def __call__(self, source: Any, **options: Any) -> list[Result] | Iterator[Result]:
-        """The same as `predict`."""
-        return self.predict(source, **options)
+    def export(self, **options: Unpack[ExportOptions]) -> Path:
+        """Write the model for other runtimes, check the file against torch on pictures, and return its path.
 
-    def predict(self, source: Any, **options: Unpack[PredictOptions]) -> list[Result] | Iterator[Result]:
-        """Run on an image, folder, glob, list, array (BGR), PIL image, tensor (RGB 0..1), video, camera or URL.
-
-        Returns one `Result` per image or frame, in order; a generator with `stream=True`. A source that cannot be used
-        raises SourceError; inside a list or a folder it becomes a Result with `.error`.
+        The file carries its class names, its preprocessing and the certificate of the check; `YOLO(path)` opens it. One
+        that differs from the model by more than its precision explains raises ExportError, and nothing is left.
         """
-        config = resolve(PredictConfig, options).config
-        check_online(source, self._offline)
-        if config.half:
-            if config.precision not in ("auto", "fp16"):
-                raise ConfigError(f"--half and --precision {config.precision} contradict each other: leave one out")
-            config = dataclasses.replace(config, precision="fp16")
-        config = dataclasses.replace(
-            config, imgsz=report_rounding(config.imgsz) if "imgsz" in options else self._usual_size
-        )
-        predictor = Predictor(self.runtime(config.device, config.precision), self.names, self.task)
-        results = written(predictor.predict(source, config), config, self.task)
-        if config.verbose and "imgsz" not in options:
-            self._note_size(config)
-        if not TASKS[self.task].boxes and (idle := [name for name in BOX_OPTIONS if name in options]):
-            print(f"note: without effect on a classifier: {', '.join(idle)}", file=sys.stderr)
-        return results if config.stream else list(results)
+        config = resolve(ExportConfig, options).config
+        size = report_rounding(config.imgsz) if "imgsz" in options else self.size_to_use(verbose=config.verbose)
+        config = dataclasses.replace(config, imgsz=size)
+        wanted = check_abilities(config, self.config, frozenset(options))
+        beside = self.path if self.path is not None and not is_stored(self.path) else Path(self._own_name())
+        target = target_of(config, wanted, beside)
+        file = self._as_file()
+        plan = ExportPlan(wanted, describe(file, config, wanted, self.trained_size), target, config.simplify)
+        trained_on = str(saved_options(self.metadata).get("data", ""))
+        with check_pictures(config, file, trained_on, single_cls=is_single_class(self.metadata)) as check:
+            return run_export(self.model, plan, check, verbose=config.verbose)
 
-    def _note_size(self, config: PredictConfig) -> None:
-        """Say, once, that the model was trained at another size."""
-        size = trained_size(self.metadata)
-        with self._lock:
-            due = not self._noted and size not in (None, config.imgsz)
-            self._noted |= due
-        if due:
-            print(f"note: this model was trained at {size} pixels; imgsz={size} may find more", file=sys.stderr)
-
-    def val(self, **options: Unpack[ValOptions]) -> Metrics:
-        """COCO-exact metrics on a split of `data`.
-
-        What is left out is as in the model's training: `imgsz`, and `data` with its `single_cls`.
-        """
-        config = val_config(options, self.config, self.metadata)
-        index = load_index(
-            config.data,
-            config.split,
-            task=self.task,
-            on_bad_label=config.on_bad_label,
-            single_cls=config.single_cls,
-            max_pixels=config.max_pixels,
-        )
-        say(index)
-        blame = f"{printable(config.data)} does not suit {printable(self.path or 'the model')}"
-        index = suited(index, self.config, self.names, blame=blame, single_cls=config.single_cls)
-        folder = new_run_folder(self.task, config.project, config.name, exist_ok=config.exist_ok)
-        metrics = evaluate(self.runtime(config.device, config.precision), index, config, self.task)
-        metrics.save_dir = folder
-        write_json(folder / "metrics.json", metrics.to_dict())
-        write_json(folder / "report.json", {config.split: index.report.to_dict()})
-        if config.plots:
-            draw_metrics(metrics, folder)
-        if config.verbose:
-            print(metrics.table(), file=sys.stderr)
-        return metrics
+    def _own_name(self) -> str:
+        """A file name for what is made of this model."""
+        return f"{self.path.stem if self.path is not None else self.config.variant}.safetensors"
 
     def train(self, **options: Unpack[TrainOptions]) -> Metrics:
         """Train on `data`; afterwards this object holds the best weights. Returns the metrics of the last weights.
@@ -274,9 +244,7 @@ class YOLO:
         if given.get("resume"):
             trainer = prepare_resume(self.path, given, say)
         else:
-            resolved = resolve(
-                TrainConfig, given, base={"imgsz": self._usual_size, **self._recipe}, base_origin=DEFAULT
-            )
+            resolved = resolve(TrainConfig, given, base={"imgsz": self.usual_size, **self._recipe}, base_origin=DEFAULT)
             start = self._start(resolved.config)
             trainer = start_training(resolved, self.config, start, say)
         metrics = trainer.run()
@@ -287,7 +255,7 @@ class YOLO:
 
     # ---- inner parts ----------------------------------------------------------------------------------------------
 
-    def runtime(self, device: str = "auto", precision: str = "auto") -> Runtime:
+    def runtime(self, device: str = "auto", precision: str = "auto", runtime: str = "auto") -> Runtime:
         """What runs this model with these options; built once, then shared by all calls."""
         where = self.device if device == "auto" and self._moved else resolve_device(device)
         with self._lock:
@@ -295,6 +263,9 @@ class YOLO:
             if key not in self._runtimes:
                 self._runtimes[key] = torch_runtime(self.model, where, precision)
             return self._runtimes[key]
+
+    def _val_config(self, options: Mapping[str, object]) -> ValConfig:
+        return val_config(options, self.config, self.metadata)
 
     def _start(self, config: TrainConfig) -> ModelFile | None:
         """The weights that a new run begins with; None: fresh ones."""
@@ -308,10 +279,6 @@ class YOLO:
         if start.path is None:
             raise ConfigError(f"--weights {config.weights}: has no weights; name a model file or a published model")
         return start.file
-
-    @property
-    def _usual_size(self) -> int:
-        return usual_size(self.config.variant, self.task)
 
     def _as_file(self) -> ModelFile:
         return ModelFile(self.config, dict(self.model.state_dict()), self.names, self.metadata)

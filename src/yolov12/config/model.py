@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from yolov12.config.backbones import BACKBONE_CONFIGS
 from yolov12.config.fields import from_fields, require_choice, require_mapping
-from yolov12.config.heads import HEAD_CONFIGS, HeadConfig
+from yolov12.config.heads import HEAD_CONFIGS, HeadConfig, PoseHeadConfig
 from yolov12.config.necks import NECK_CONFIGS
 from yolov12.config.parts import BackboneConfig, NeckConfig, PartConfig
 from yolov12.config.tasks import TASKS
@@ -64,6 +64,12 @@ class ModelConfig:
     def num_classes(self) -> int:
         """Classes of the head that the task is named after."""
         return self.heads[self.task].num_classes
+
+    @property
+    def keypoint_shape(self) -> tuple[int, int] | None:
+        """K keypoints of D values each of the head that the task is named after; None for other heads."""
+        head = self.heads[self.task]
+        return head.keypoints if isinstance(head, PoseHeadConfig) else None
 
     @property
     def norm(self) -> NormConfig:

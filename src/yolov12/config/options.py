@@ -95,6 +95,7 @@ class ValOptions(TypedDict, total=False):
     rect: bool
     device: str | int
     precision: str
+    runtime: str
     protocol: str
     single_cls: bool
     on_bad_label: str
@@ -152,4 +153,24 @@ class CompareOptions(TypedDict, total=False):
     project: str | PathLike[str]
     name: str
     exist_ok: bool
+    verbose: bool
+
+
+class ExportOptions(TypedDict, total=False):
+    """Options of `export`."""
+
+    format: str
+    output: str | PathLike[str]
+    imgsz: ImageSize
+    batch: int
+    dynamic: bool
+    half: bool
+    simplify: bool
+    nms: bool
+    conf: float
+    iou: float
+    max_det: int
+    data: str | PathLike[str]
+    split: str
+    images: int
     verbose: bool

@@ -17,10 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
-from yolov12.config.run import CheckConfig, CompareConfig, ImageSize, PredictConfig, TrainConfig, ValConfig
+from yolov12.config.run import (
+    CheckConfig,
+    CompareConfig,
+    ExportConfig,
+    ImageSize,
+    PredictConfig,
+    TrainConfig,
+    ValConfig,
+)
 from yolov12.errors import ConfigError, did_you_mean
 
-C = TypeVar("C", TrainConfig, ValConfig, PredictConfig, CheckConfig, CompareConfig)
+C = TypeVar("C", TrainConfig, ValConfig, PredictConfig, CheckConfig, CompareConfig, ExportConfig)
 
 STRIDE = 32
 """Canvas sides are multiples of this: the largest stride of the network."""

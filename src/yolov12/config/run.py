@@ -26,6 +26,10 @@ def option(
     return field(default=default, metadata={"help": text, "low": low, "high": high, "choices": choices})
 
 
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
+RUNTIMES = ("auto", "torch", "onnx", "openvino", "torchscript")
+RUNTIME_HELP = "what runs the network"
+EXPORT_FORMATS = ("onnx", "openvino", "torchscript")
 DEVICE_HELP = "'auto', 'cpu', 'cuda', 'cuda:1' or a GPU number"
 MAX_PIXELS = 50_000_000
 MAX_PIXELS_HELP = "largest image in pixels that is decoded"
@@ -128,7 +132,8 @@ class ValConfig:
     max_det: int = option(300, "most detections per image", low=1, high=100_000)
     rect: bool = option(True, "smallest rectangle per image instead of a square")
     device: str = option("auto", DEVICE_HELP)
-    precision: str = option("auto", "arithmetic", choices=("auto", "fp32", "bf16", "fp16"))
+    precision: str = option("auto", "arithmetic", choices=PRECISIONS)
+    runtime: str = option("auto", RUNTIME_HELP, choices=RUNTIMES)
     protocol: str = option(
         "predict", "canvas rule: as predict does, or the reference's validation", choices=("predict", "reference")
     )
@@ -140,6 +145,27 @@ class ValConfig:
     name: str = option("val", "name of this run's folder")
     exist_ok: bool = option(False, "write into an existing run folder instead of numbering a new one")
     verbose: bool = option(True, "print the per-class table")
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Options of `export`."""
+
+    format: str = option("onnx", "file format", choices=EXPORT_FORMATS)
+    output: str = option("", "file or folder to write; empty: beside the model, named after it")
+    imgsz: ImageSize = option(640, "canvas: one side, or height and width; rounded up to 32", low=32, high=8192)
+    batch: int = option(1, "pictures in one call of a graph of fixed shape", low=1, high=65_536)
+    dynamic: bool = option(True, "any batch, height and width (multiples of 32), where the format can")
+    half: bool = option(False, "16-bit weights, where the format can")
+    simplify: bool = option(False, "ONNX: also run onnxslim over the graph")
+    nms: bool = option(False, "suppression inside the graph: rows of box, score, class instead of dense output")
+    conf: float = option(0.25, "with --nms: lowest score", low=0, high=1)
+    iou: float = option(0.7, "with --nms: overlap above which the lower-scored box is dropped", low=0, high=1)
+    max_det: int = option(300, "with --nms: most detections per image", low=1, high=100_000)
+    data: str = option("", "data set whose pictures the check runs on; empty: that of the training, else synthetic")
+    split: str = option("val", "which split of it", choices=("train", "val", "test"))
+    images: int = option(64, "pictures of the check", low=1, high=100_000)
+    verbose: bool = option(True, "say what is done and what the check found")
 
 
 @dataclass(frozen=True)
@@ -184,8 +210,8 @@ class PredictConfig:
     rect: bool = option(True, "smallest rectangle per image instead of a square")
     classes: tuple[int | str, ...] | None = option(None, "only these classes: ids or names")
     agnostic_nms: bool = option(False, "suppress across classes")
-    precision: str = option("auto", "arithmetic", choices=("auto", "fp32", "bf16", "fp16"))
-    runtime: str = option("auto", "what runs the network", choices=("auto", "torch"))
+    precision: str = option("auto", "arithmetic", choices=PRECISIONS)
+    runtime: str = option("auto", RUNTIME_HELP, choices=RUNTIMES)
     half: bool = option(False, "same as precision='fp16'")
     device: str = option("auto", DEVICE_HELP)
     batch: int = option(8, "images per forward pass for folders and lists", low=1, high=65_536)

@@ -141,7 +141,9 @@ def compare(contestants: Sequence[Contestant], index: ImageIndex, config: Compar
     weights: Weights | None = None
     scored: list[dict[str, tuple[float, Floats]]] = []
     skipped = 0
-    suits = [suited(index, each.model.config, each.names, blame=printable(each.name)) for each in contestants]
+    suits = [
+        suited(index, each.names, each.model.config.keypoint_shape, blame=printable(each.name)) for each in contestants
+    ]
     for contestant, suit in zip(contestants, suits, strict=True):
         metrics = _evaluate(contestant, suit, config, task)
         skipped = max(skipped, len(index) - metrics.images)

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from yolov12.config.heads import PoseHeadConfig
-from yolov12.config.model import ModelConfig
 from yolov12.data.index import ImageIndex
 from yolov12.errors import ConfigError, printable
 
@@ -18,24 +16,29 @@ MAX_LISTED = 100
 
 
 def suited(
-    index: ImageIndex, config: ModelConfig, names: Mapping[int, str], *, blame: str, single_cls: bool = False
+    index: ImageIndex,
+    names: Mapping[int, str],
+    keypoint_shape: tuple[int, int] | None,
+    *,
+    blame: str,
+    single_cls: bool = False,
 ) -> ImageIndex:
-    """`index` as a model can be scored on it: its classes matched, its keypoints as many as the model knows.
+    """`index` as a model of these classes and keypoints can be scored on it, with the classes in the model's order.
 
     With `single_cls` all classes are one and need no match. Raises ConfigError, which begins with `blame`.
     """
     try:
-        check_keypoints(config, index)
+        check_keypoints(index, keypoint_shape)
         return index if single_cls else match_classes(index, names)
     except ConfigError as error:
         raise ConfigError(f"{blame}: {error}") from error
 
 
-def check_keypoints(config: ModelConfig, index: ImageIndex) -> None:
+def check_keypoints(index: ImageIndex, known: tuple[int, int] | None) -> None:
     """Raise ConfigError when a model for poses and a data set have different numbers of keypoints."""
-    head, shape = config.heads[config.task], index.keypoint_shape
-    if isinstance(head, PoseHeadConfig) and shape is not None and head.keypoints[0] != shape[0]:
-        raise ConfigError(f"the data set has {shape[0]} keypoints per object, the model knows {head.keypoints[0]}")
+    shape = index.keypoint_shape
+    if known is not None and shape is not None and known[0] != shape[0]:
+        raise ConfigError(f"the data set has {shape[0]} keypoints per object, the model knows {known[0]}")
 
 
 def match_classes(index: ImageIndex, names: Mapping[int, str]) -> ImageIndex:

@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from yolov12.config.heads import PoseHeadConfig
 from yolov12.detections import Decoded
 from yolov12.errors import ConfigError, SetupError
 from yolov12.inference import cpu_convolution
@@ -51,8 +50,7 @@ class TorchRuntime:
         self._dtype = DTYPES[precision]
         self._model = fuse(model).to(self.device, self._dtype)
         self._head = self._model.head
-        head_config = model.config.heads[model.config.task]
-        self._keypoint_shape = head_config.keypoints if isinstance(head_config, PoseHeadConfig) else None
+        self._keypoint_shape = model.config.keypoint_shape
         self._lazy: LazyBoxes | None = None
         for weight in self._model.parameters():
             if weight.ndim == 4:

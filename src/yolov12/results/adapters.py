@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from yolov12.errors import SetupError
+from yolov12.extras import require
 from yolov12.results.codec import BOX_KEYS, ROTATED_KEYS, Found
 
 
@@ -18,7 +17,7 @@ def as_pandas(found: Found, names: Mapping[int, str]) -> Any:
     Rotated boxes add cx, cy, w, h, angle; masks `segments`, an outline (P, 2) each; keypoints `keypoints`, (K, D) each.
     A classified picture gives class, name, confidence of all classes, likeliest first.
     """
-    pandas = _optional("pandas")
+    pandas = require("pandas", "pandas")
     if found.probs is not None:
         scores = found.probs.data.numpy()
         labels = np.argsort(-scores, kind="stable").tolist()
@@ -40,7 +39,7 @@ def as_supervision(found: Found, names: Mapping[int, str]) -> Any:
 
     Keypoints give `supervision.KeyPoints`, whose `data` has the boxes' scores; a classified picture `Classifications`.
     """
-    supervision = _optional("supervision")
+    supervision = require("supervision", "supervision")
     if found.probs is not None:
         scores = found.probs.data.numpy().copy()
         return supervision.Classifications(class_id=np.arange(len(scores)), confidence=scores)
@@ -56,7 +55,7 @@ def as_supervision(found: Found, names: Mapping[int, str]) -> Any:
             data=data | {"confidence": confidence},
         )
     if found.obb is not None:
-        data[importlib.import_module("supervision.config").ORIENTED_BOX_COORDINATES] = found.obb.xyxyxyxy.numpy()
+        data[require("supervision.config", "supervision").ORIENTED_BOX_COORDINATES] = found.obb.xyxyxyxy.numpy()
     return supervision.Detections(
         xyxy=found.boxes.xyxy.numpy().copy(),
         mask=None if found.masks is None else found.masks.data.numpy(),
@@ -69,11 +68,3 @@ def as_supervision(found: Found, names: Mapping[int, str]) -> Any:
 
 def _classes(labels: list[int], names: Mapping[int, str]) -> dict[str, Any]:
     return {"class": labels, "name": [names.get(label, str(label)) for label in labels]}
-
-
-def _optional(package: str) -> Any:
-    """Import an optional package; SetupError with the command that installs it."""
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise SetupError(f"this needs the package {package}: pip install 'yolov12[{package}]'") from error

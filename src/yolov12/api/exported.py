@@ -1,0 +1,136 @@
+"""Exported files behind the interface of models. No torch: neither here nor in what ONNX and OpenVINO files need."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from yolov12.api.predicting import Predicting
+from yolov12.artefact import Artefact
+from yolov12.config.parse import report_rounding, resolve
+from yolov12.config.run import ImageSize, ValConfig
+from yolov12.errors import CheckpointError, ConfigError, SetupError, printable
+from yolov12.inference.backends import format_of
+from yolov12.inference.backends.base import Opened
+from yolov12.inference.exported import ExportedRuntime, open_exported
+from yolov12.inference.runtime import Runtime
+
+
+class ExportedModel(Predicting):
+    """A file or folder that `export` wrote: it predicts and is scored like the model that it was made of.
+
+    `threads`: how many the runtime may take; 0: one for each core. Where torch is not installed, this is what
+    `yolov12.YOLO` is.
+    """
+
+    def __init__(self, model: str | Path, *, offline: bool | None = None, threads: int = 0) -> None:
+        super().__init__(offline)
+        if format_of(model) is None:
+            raise SetupError(f"{printable(model)}: this kind of model needs torch: pip install 'yolov12[cpu]'")
+        self.path = Path(model)
+        self._threads = threads
+        self._runtimes: dict[tuple[str, str], ExportedRuntime] = {}
+        self.device = "auto"
+        self.artefact: Artefact = self._open("auto", "auto").artefact
+        self.names = dict(self.artefact.names)
+
+    @property
+    def task(self) -> str:
+        """What the model does."""
+        return self.artefact.task
+
+    @property
+    def keypoint_shape(self) -> tuple[int, int] | None:
+        """K keypoints of D values."""
+        return self.artefact.keypoint_shape
+
+    @property
+    def usual_size(self) -> ImageSize:
+        """The canvas that the file was made for."""
+        height, width = self.artefact.imgsz
+        return height if height == width else (height, width)
+
+    @property
+    def trained_size(self) -> int | None:
+        """The side that the model was trained at, where the file can take it."""
+        return self.artefact.trained_at if self.artefact.dynamic else None
+
+    def to(self, device: str | int) -> ExportedModel:
+        """Run on another device from now on, unless a call names one."""
+        self.device = str(device)
+        return self
+
+    def runtime(self, device: str = "auto", precision: str = "auto", runtime: str = "auto") -> Runtime:
+        """What runs the file; ConfigError for a `runtime` that it is not for."""
+        if runtime not in ("auto", self.artefact.format):
+            raise ConfigError(f"--runtime {runtime}: {printable(self.path or '')} is for {self.artefact.format}")
+        return self._open(self.device if device == "auto" else device, precision)
+
+    def _open(self, device: str, precision: str) -> ExportedRuntime:
+        with self._lock:
+            if (device, precision) not in self._runtimes:
+                opened = open_exported(Path(self.path or ""), Opened(device, precision, self._threads))
+                self._runtimes[device, precision] = opened
+            return self._runtimes[device, precision]
+
+    def _rect(self, wanted: bool) -> bool:
+        return wanted and self.artefact.dynamic
+
+    def _val_config(self, options: Mapping[str, object]) -> ValConfig:
+        config = resolve(ValConfig, options).config
+        if not config.data:
+            raise ConfigError("--data is missing: name the data set's YAML file")
+        size = report_rounding(config.imgsz) if "imgsz" in options else self.size_to_use(verbose=config.verbose)
+        return dataclasses.replace(config, imgsz=size)
+
+    def info(self, *, verbose: bool = True) -> Artefact:
+        """What the file says of itself; printed when `verbose`."""
+        if verbose:
+            print(describe(self.artefact))
+        return self.artefact
+
+    def train(self, **_: Any) -> NoReturn:
+        """Refused: an exported file holds no weights that can learn."""
+        raise ConfigError(
+            f"{printable(self.path or '')}: an exported file cannot be trained; train the model, then export"
+        )
+
+    def export(self, **_: Any) -> NoReturn:
+        """Refused: exports are made of models."""
+        raise ConfigError(f"{printable(self.path or '')}: is an export already; export the model that it was made of")
+
+
+def describe(artefact: Artefact) -> str:
+    """A few lines for people."""
+    height, width = artefact.imgsz
+    free = "any batch, height and width" if artefact.dynamic else f"{artefact.batch}x3x{height}x{width}"
+    certificate = artefact.certificate
+    lines = [
+        f"{artefact.format}, {artefact.precision}: {artefact.source.get('variant', '?')}, {artefact.task}, "
+        f"{len(artefact.names)} classes, {free}",
+        f"licence {artefact.licence or 'unknown'}; made with "
+        + ", ".join(f"{name} {version}" for name, version in artefact.versions.items()),
+    ]
+    if artefact.suppression is not None:
+        baked = artefact.suppression
+        lines.append(f"suppression inside: conf {baked.conf}, iou {baked.iou}, max_det {baked.max_det}")
+    if certificate:
+        lines.append(f"certificate: {certificate.get('images')} pictures ({certificate.get('pictures')})")
+    return "\n".join(lines)
+
+
+def refuse_options(model: str | Path, **options: object) -> None:
+    """Raise ConfigError for an option of `YOLO` that an exported file has no use for."""
+    if said := [name for name, value in options.items() if value]:
+        raise ConfigError(f"{said[0]}: {printable(model)} is an exported file, whose network is fixed; leave it out")
+
+
+def is_exported(model: object) -> bool:
+    """Whether a model argument is the path of an exported file; CheckpointError where there is none at that path."""
+    if not isinstance(model, str | Path) or format_of(model) is None:
+        return False
+    if not Path(model).exists():
+        raise CheckpointError(f"{printable(model)}: no such file")
+    return True

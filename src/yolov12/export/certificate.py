@@ -1,0 +1,213 @@
+"""The check that every export ends with: the written file against torch, on pictures, and what came of it. No torch.
+
+The exported file is loaded as a user would load it. Its outputs and those of the reference are compared on the same
+canvases by the measures of `inference.tolerance`, its detections with theirs, and both are scored on the labels where
+the pictures have labels that fit the model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yolov12.artefact import Artefact
+from yolov12.config.run import ValConfig
+from yolov12.config.tasks import TASKS
+from yolov12.data.center_crop import CenterCrop
+from yolov12.data.image_io import read_image
+from yolov12.data.index import ImageIndex
+from yolov12.data.letterbox import Letterbox
+from yolov12.detections import Decoded
+from yolov12.errors import ExportError
+from yolov12.evaluation.evaluator import evaluate
+from yolov12.inference.exported import ExportedRuntime
+from yolov12.inference.runtime import Runtime
+from yolov12.inference.tolerance import LIMITS, differences
+from yolov12.metrics import ClassificationMetrics, Metrics
+from yolov12.postprocess import NmsOptions, select
+from yolov12.postprocess.rotated import select_rotated
+
+FULL: Final = 0.05
+"""Share of half precision's limits that a file in full precision may differ by."""
+MAP_LOSS: Final[Mapping[str, float]] = {"fp32": 0.001, "fp16": 0.005, "int8": 0.02}
+"""Largest loss of AP50-95, or of top-1, by the file's precision."""
+AGREEMENT: Final[Mapping[str, float]] = {"fp32": 0.99, "fp16": 0.95, "int8": 0.0}
+"""Smallest share of the reference's detections that the file finds, too."""
+DETECTIONS: Final = 100
+CONFIDENCES: Final = (0.25, 0.1, 0.05, 0.01, 0.001)
+"""Detections are those above the first of these that leaves at least DETECTIONS."""
+SAME_BOX: Final = 0.9
+"""IoU from which on two detections of a class are the same."""
+NEARLY: Final = 0.9
+"""Of the confidence: a detection of the file that is as much below it still is one."""
+Rows = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Check:
+    """What the check runs on: pictures with labels, and whether the labels are of the model's classes.
+
+    `pictures` says what they are: the name of a data set, or 'synthetic scenes'.
+    """
+
+    index: ImageIndex
+    labelled: bool
+    pictures: str
+
+
+def certify(reference: Runtime, exported: ExportedRuntime, check: Check) -> dict[str, Any]:
+    """The certificate, as plain values; its 'failures' are empty if the file may be handed over."""
+    artefact = exported.artefact
+    found: dict[str, float] = {}
+    pairs: list[tuple[Rows, Rows]] = []
+    for canvas in canvases(check.index, artefact):
+        expected, got = reference(canvas), exported(canvas)
+        if artefact.suppression is None:
+            for name, value in differences(expected, got, artefact.task, len(artefact.names)).items():
+                found[name] = float(np.maximum(found.get(name, 0.0), value))
+        pairs.append((rows_of(expected, artefact), rows_of(got, artefact)))
+    certificate: dict[str, Any] = {
+        "pictures": check.pictures,
+        "images": len(check.index),
+        "reference": f"{reference.name} {reference.precision}",
+        "differences": {name: _plain(value) for name, value in found.items()},
+        "limits": limits_of(artefact),
+        **_agreement(pairs, artefact),
+        **_scores(reference, exported, check),
+    }
+    certificate["failures"] = failures(certificate)
+    return certificate
+
+
+def limits_of(artefact: Artefact) -> dict[str, float]:
+    """What a file of this precision may differ by; int8 is judged by its scores alone."""
+    if artefact.precision == "int8":
+        return {}
+    share = FULL if artefact.precision == "fp32" else 1.0
+    names = ["scores"] if not TASKS[artefact.task].boxes else list(LIMITS)
+    limits = {name: LIMITS[name] * share for name in names}
+    return {**limits, "agreement": AGREEMENT[artefact.precision], "loss": MAP_LOSS[artefact.precision]}
+
+
+def failures(certificate: Mapping[str, Any]) -> list[str]:
+    """What is over its limit, in words."""
+    limits = certificate["limits"]
+    found = [
+        f"{name} differ by {value if value is None else format(value, '.3g')}, at most {limits[name]:g} are allowed"
+        for name, value in certificate["differences"].items()
+        if name in limits and (value is None or value > limits[name])
+    ]
+    agreement, loss = certificate.get("agreement"), certificate.get("loss")
+    if agreement is not None and agreement < limits.get("agreement", 0.0):
+        found.append(f"only {agreement:.1%} of the detections are the same")
+    if loss is not None and loss > limits.get("loss", np.inf):
+        found.append(f"{certificate['metric']} falls by {loss:.4f}, at most {limits['loss']} is allowed")
+    return found
+
+
+def canvases(index: ImageIndex, artefact: Artefact) -> Iterator[NDArray[np.uint8]]:
+    """Each picture of `index` on the canvas that the file is for, (1, H, W, 3) uint8 BGR."""
+    for path in index.paths:
+        pixels = read_image(path)
+        shape = pixels.shape[0], pixels.shape[1]
+        if TASKS[artefact.task].boxes:
+            view: Letterbox | CenterCrop = Letterbox.fit(shape, artefact.imgsz, rect=artefact.dynamic)
+        else:
+            view = CenterCrop.fit(shape, artefact.imgsz)
+        yield view.apply(pixels)[None]
+
+
+def _agreement(pairs: Sequence[tuple[Rows, Rows]], artefact: Artefact) -> dict[str, Any]:
+    """How many detections the reference has, above which score, and the share of them that the file finds, too."""
+    confidences = CONFIDENCES if artefact.suppression is None else (artefact.suppression.conf,)
+    total, same, confidence = 0, 0, confidences[0]
+    for confidence in confidences:
+        shown = [(above(expected, confidence), above(got, confidence * NEARLY)) for expected, got in pairs]
+        total = sum(len(expected) for expected, _ in shown)
+        same = sum(matched(expected, got) for expected, got in shown)
+        if total >= DETECTIONS:
+            break
+    return {"detections": total, "conf": confidence, "agreement": same / total if total else None}
+
+
+def rows_of(decoded: Decoded, artefact: Artefact) -> Rows:
+    """What is found on one canvas: (n, 6) x1, y1, x2, y2, score, class; rotated boxes as if they lay straight.
+
+    A classified picture is one row, whose box means nothing.
+    """
+    dense, classes, baked = decoded.dense[0], len(artefact.names), artefact.suppression
+    if not TASKS[artefact.task].boxes:
+        best = int(dense.argmax())
+        return np.array([[0, 0, 1, 1, 1, best]], np.float32)
+    options = NmsOptions(CONFIDENCES[-1]) if baked is None else NmsOptions(baked.conf, baked.iou, baked.max_det)
+    if not TASKS[artefact.task].rotated:
+        return select(dense, classes, options)[:, :6]
+    rows = select_rotated(dense, classes, options)  # cx, cy, w, h, score, class, angle
+    half = rows[:, 2:4] / 2
+    return np.concatenate((rows[:, :2] - half, rows[:, :2] + half, rows[:, 4:6]), 1)
+
+
+def above(rows: Rows, confidence: float) -> Rows:
+    """The rows whose score is higher."""
+    return rows[rows[:, 4] > confidence]
+
+
+def matched(expected: Rows, found: Rows) -> int:
+    """How many rows of `expected` have a row of their own in `found`: the same class, IoU of at least SAME_BOX."""
+    free = np.ones(len(found), bool)
+    count = 0
+    for row in expected:
+        low, high = np.maximum(row[:2], found[:, :2]), np.minimum(row[2:4], found[:, 2:4])
+        common = np.prod(np.clip(high - low, 0, None), axis=1)
+        union = np.prod(row[2:4] - row[:2]) + np.prod(found[:, 2:4] - found[:, :2], axis=1) - common
+        same = free & (found[:, 5] == row[5]) & (common >= SAME_BOX * union)
+        if same.any():
+            free[int(np.argmax(same))] = False
+            count += 1
+    return count
+
+
+def _scores(reference: Runtime, exported: ExportedRuntime, check: Check) -> dict[str, Any]:
+    """AP, or top-1, of both on the labels, and what the file loses; None where there are no labels to score on."""
+    artefact = exported.artefact
+    if not check.labelled or artefact.suppression is not None:
+        return {"metric": None, "expected": None, "found": None, "loss": None}
+    config = ValConfig(imgsz=artefact.imgsz, rect=artefact.dynamic, batch=1, verbose=False)
+    expected, found = (main_score(evaluate(one, check.index, config, artefact.task)) for one in (reference, exported))
+    metric = "top-1" if not TASKS[artefact.task].boxes else "AP50-95"
+    return {"metric": metric, "expected": expected, "found": found, "loss": expected - found}
+
+
+def main_score(metrics: Metrics) -> float:
+    """The score that models are ranked by: of the most detailed part that the task has."""
+    if isinstance(metrics, ClassificationMetrics):
+        return metrics.top1
+    return float(list(metrics.parts.values())[-1].map)  # type: ignore[attr-defined]
+
+
+def certified(artefact: Artefact, certificate: Mapping[str, Any]) -> Artefact:
+    """The description with its certificate; raises ExportError when something is over its limit."""
+    if certificate["failures"]:
+        raise ExportError(
+            f"the exported file is not equal to the model: {'; '.join(certificate['failures'])}. Nothing was written"
+        )
+    return dataclasses.replace(artefact, certificate=dict(certificate))
+
+
+def summary(certificate: Mapping[str, Any]) -> str:
+    """One line for people."""
+    parts = [f"{name} differ by at most {value:.2g}" for name, value in certificate["differences"].items()]
+    if certificate["agreement"] is not None:
+        parts.append(f"{certificate['agreement']:.1%} of {certificate['detections']} detections are the same")
+    if certificate["loss"] is not None:
+        parts.append(f"{certificate['metric']} {certificate['expected']:.4f} -> {certificate['found']:.4f}")
+    return f"checked on {certificate['images']} pictures ({certificate['pictures']}): {', '.join(parts)}"
+
+
+def _plain(value: float) -> float | None:
+    return value if np.isfinite(value) else None

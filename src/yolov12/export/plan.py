@@ -1,0 +1,80 @@
+"""What is to be written, settled before anything is: the format, what it can do, where the file goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from yolov12.artefact import Artefact
+from yolov12.config.model import ModelConfig
+from yolov12.config.run import ExportConfig
+from yolov12.config.tasks import TASKS
+from yolov12.errors import ConfigError, UserError, printable
+
+
+@dataclass(frozen=True)
+class Format:
+    """What a format is and can do.
+
+    suffix   of its file or folder
+    extra    that installs what writing it needs
+    dynamic  free batch, height and width
+    half     16-bit weights
+    nms      suppression inside the graph
+    """
+
+    name: str
+    suffix: str
+    extra: str
+    dynamic: bool = False
+    half: bool = False
+    nms: bool = False
+
+
+FORMATS = {
+    one.name: one
+    for one in (
+        Format("onnx", ".onnx", "onnx", dynamic=True, half=True, nms=True),
+        Format("openvino", "_openvino_model", "openvino", dynamic=True, half=True, nms=True),
+        Format("torchscript", ".torchscript", "cpu", dynamic=True, half=False),
+    )
+}
+
+
+@dataclass(frozen=True)
+class ExportPlan:
+    """One export: the format, the description without its certificate, and the target."""
+
+    format: Format
+    artefact: Artefact
+    target: Path
+    simplify: bool
+
+
+def check_abilities(config: ExportConfig, model: ModelConfig, said: frozenset[str]) -> Format:
+    """The format of an export; ConfigError for what it, or the task, cannot do. `said`: options that were given."""
+    wanted = FORMATS[config.format]
+    for ability in ("dynamic", "half", "nms"):
+        if getattr(config, ability) and not getattr(wanted, ability) and ability in said:
+            able = ", ".join(name for name, one in FORMATS.items() if getattr(one, ability))
+            raise ConfigError(f"--{ability}: {config.format} files cannot have it; choose from {able}")
+    task = TASKS[model.task]
+    if config.nms and (not task.boxes or task.rotated):
+        raise ConfigError(f"--nms: suppression inside the graph is for upright boxes, not for {model.task}")
+    if config.simplify and config.format != "onnx":
+        raise ConfigError(f"--simplify: is for onnx files, not for {config.format}")
+    if idle := [name for name in ("conf", "iou", "max_det") if name in said and not config.nms]:
+        raise ConfigError(f"--{idle[0]}: has an effect only with --nms")
+    return wanted
+
+
+def target_of(config: ExportConfig, wanted: Format, beside: Path) -> Path:
+    """Where the file goes: as said, or beside `beside` under its name; UserError where it cannot."""
+    target = Path(config.output) if config.output else beside.with_name(beside.stem + wanted.suffix)
+    if not target.name.endswith(wanted.suffix):
+        raise ConfigError(f"--output {printable(target)}: names of {wanted.name} exports end in {wanted.suffix}")
+    if not target.absolute().parent.is_dir():
+        raise UserError(f"{printable(target)}: the folder {printable(target.absolute().parent)} does not exist")
+    if target.exists() and target.is_dir() != (not wanted.suffix.startswith(".")):
+        raise UserError(f"{printable(target)}: exists, and is not a {wanted.name} export")
+    return target

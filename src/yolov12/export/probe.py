@@ -1,0 +1,114 @@
+"""What a file can be checked by where there is no model to compare it with: its digest, and a few answers it once gave.
+
+The questions are pictures that are made of whole numbers, the same on every machine; the answers stand in the
+certificate. No torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yolov12.artefact import Artefact
+from yolov12.config.tasks import TASKS
+from yolov12.data.center_crop import CenterCrop
+from yolov12.data.letterbox import Letterbox
+from yolov12.inference.backends.base import DESCRIPTION_FILE
+from yolov12.inference.runtime import Runtime
+
+SHAPES: Final = ((300, 400), (416, 304))
+CELL: Final = 16
+"""Side of the squares of one colour that a picture is made of."""
+ANCHORS: Final = 16
+DIGITS: Final = 5
+SCORES: Final = 0.02
+PIXELS: Final = 2.0
+RELATIVE: Final = 0.05
+"""How far answers may be off: other processors round otherwise, and may compute in less."""
+NO_DIGEST: Final = "0" * 64
+
+
+def pictures() -> Iterator[NDArray[np.uint8]]:
+    """The questions: (H, W, 3) uint8 BGR."""
+    for number, (height, width) in enumerate(SHAPES):
+        cells = np.random.default_rng(number).integers(0, 256, (height // CELL + 1, width // CELL + 1, 3), np.uint8)
+        yield np.ascontiguousarray(cells.repeat(CELL, 0).repeat(CELL, 1)[:height, :width])
+
+
+def answers(runtime: Runtime, artefact: Artefact) -> list[dict[str, Any]]:
+    """What `runtime` says of each picture at the anchors that it is surest of, as plain values."""
+    found = []
+    for canvas in _canvases(artefact):
+        dense = runtime(canvas).dense[0]  # (4 + C + E, A), or (C,)
+        anchors = np.argsort(-_scores(dense, artefact), kind="stable")[:ANCHORS]
+        found.append({"anchors": anchors.tolist(), "values": _values(dense, anchors)})
+    return found
+
+
+def wrong_answers(runtime: Runtime, artefact: Artefact, expected: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What `runtime` says otherwise than `expected`, in words."""
+    wrong = []
+    for number, (canvas, answer) in enumerate(zip(_canvases(artefact), expected, strict=True)):
+        dense = runtime(canvas).dense[0]
+        anchors, known = np.asarray(answer["anchors"], int), np.asarray(answer["values"], float)
+        if anchors.size and anchors.max() >= dense.shape[-1]:
+            wrong.append(f"picture {number} of the probe: {dense.shape[-1]} anchors, {anchors.max() + 1} expected")
+            continue
+        apart = np.abs(np.asarray(_values(dense, anchors)) - known)
+        allowed = np.maximum(_allowance(len(known), artefact)[:, None], RELATIVE * np.abs(known))
+        if not bool((apart <= allowed).all()):
+            wrong.append(f"picture {number} of the probe: answers are off by up to {apart.max():.3g}")
+    return wrong
+
+
+def payload_digest(path: Path, digest: str = NO_DIGEST) -> str:
+    """SHA-256 of everything in an exported file or folder but its description, of which only `digest` is left out."""
+    made = hashlib.sha256()
+    if path.is_dir():
+        for file in sorted(file for file in path.rglob("*") if file.is_file() and file.name != DESCRIPTION_FILE):
+            made.update(file.relative_to(path).as_posix().encode() + b"\0" + file.read_bytes())
+    elif zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            names = sorted(name for name in archive.namelist() if not name.endswith(DESCRIPTION_FILE))
+            for name in names:
+                made.update(Path(name).name.encode() + b"\0" + archive.read(name))
+    else:
+        made.update(path.read_bytes().replace(digest.encode(), NO_DIGEST.encode()))
+    return made.hexdigest()
+
+
+def _canvases(artefact: Artefact) -> Iterator[NDArray[np.uint8]]:
+    for pixels in pictures():
+        shape = pixels.shape[0], pixels.shape[1]
+        if TASKS[artefact.task].boxes:
+            yield Letterbox.fit(shape, artefact.imgsz, rect=artefact.dynamic).apply(pixels)[None]
+        else:
+            yield CenterCrop.fit(shape, artefact.imgsz).apply(pixels)[None]
+
+
+def _scores(dense: NDArray[np.float32], artefact: Artefact) -> NDArray[np.float32]:
+    """(A,), or (C,) of whole pictures."""
+    if not TASKS[artefact.task].boxes:
+        return dense
+    best: NDArray[np.float32] = dense[4 : 4 + len(artefact.names)].max(axis=0)
+    return best
+
+
+def _values(dense: NDArray[np.float32], anchors: NDArray[np.int64]) -> list[list[float]]:
+    """(rows, n)."""
+    rows = np.atleast_2d(dense)[:, anchors].astype(float)
+    return [[round(value, DIGITS) for value in row] for row in rows.tolist()]
+
+
+def _allowance(rows: int, artefact: Artefact) -> NDArray[np.float64]:
+    """(rows,) how far each may be off: boxes in pixels, scores, and what follows as pixels."""
+    if not TASKS[artefact.task].boxes:
+        return np.full(rows, SCORES)
+    number = np.arange(rows)
+    return np.where((number >= 4) & (number < 4 + len(artefact.names)), SCORES, PIXELS)

@@ -1,0 +1,168 @@
+"""An export from beginning to end: settle, write aside, check, describe, move into place."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from yolov12.artefact import Artefact, Suppression
+from yolov12.checkpoint import ModelFile
+from yolov12.config.parse import round_up_to_stride
+from yolov12.config.run import ExportConfig
+from yolov12.config.tasks import TASKS
+from yolov12.data.contract import contract
+from yolov12.data.dataset import load_index
+from yolov12.data.index import ImageIndex
+from yolov12.data.synthetic import write_synthetic
+from yolov12.errors import ConfigError, DataError, YoloError, printable
+from yolov12.evaluation.labels import suited
+from yolov12.export import probe
+from yolov12.export.certificate import Check, certified, certify, summary
+from yolov12.export.graph import ExportGraph
+from yolov12.export.plan import ExportPlan, Format
+from yolov12.export.writers import WRITERS
+from yolov12.inference.exported import open_exported
+from yolov12.inference.torch_runtime import TorchRuntime
+from yolov12.models.detector import Detector
+from yolov12.version import __version__
+
+LEAST_IMAGES, LEAST_DETECTIONS = 32, 100
+"""A check on less is called weak."""
+SCENES = 48
+
+
+def describe(file: ModelFile, config: ExportConfig, wanted: Format, trained_at: int | None) -> Artefact:
+    """The description of what will be written, without its certificate."""
+    task = file.config.task
+    side = round_up_to_stride(config.imgsz)
+    dynamic = config.dynamic and wanted.dynamic
+    return Artefact(
+        format=wanted.name,
+        task=task,
+        names=dict(file.names),
+        imgsz=(side, side) if isinstance(side, int) else side,
+        batch=1 if dynamic else config.batch,
+        dynamic=dynamic,
+        precision="fp16" if config.half else "fp32",
+        preprocess=contract(task),
+        suppression=Suppression(config.conf, config.iou, config.max_det) if config.nms else None,
+        keypoint_shape=file.config.keypoint_shape,
+        trained_at=trained_at,
+        licence=str(file.metadata.get("licence", "")),
+        source={"variant": file.config.variant, "layout": file.config.layout, "sha256": digest_of(file)},
+        versions={"yolov12": __version__, "torch": torch.__version__, "opencv": cv2.__version__},
+    )
+
+
+def digest_of(file: ModelFile) -> str:
+    """SHA-256 of the weights: names, shapes and values, in the order of names."""
+    made = hashlib.sha256()
+    for name in sorted(file.state):
+        value = file.state[name].detach().cpu().contiguous()
+        made.update(f"{name} {tuple(value.shape)} {value.dtype}\0".encode())
+        made.update(np.asarray(value).tobytes())
+    return made.hexdigest()
+
+
+def run_export(model: Detector, plan: ExportPlan, check: Check, *, verbose: bool) -> Path:
+    """Write the file or folder of `plan`, prove it equal to `model`, move it into place; nothing is left otherwise."""
+    aside = plan.target.with_name(f".{secrets.token_hex(4)}.tmp.{plan.target.name}")
+    half = plan.artefact.precision == "fp16" and plan.format.name != "openvino"  # which stores halves by itself
+    try:
+        save = WRITERS[plan.format.name](ExportGraph(model, torch.float16 if half else torch.float32), plan)
+        save(aside, plan.artefact.to_json())
+        exported = open_exported(aside)
+        certificate = certify(TorchRuntime(model, "cpu", "fp32"), exported, check)
+        artefact = certified(plan.artefact, certificate)
+        certificate = {**artefact.certificate, "probe": probe.answers(exported, artefact), "digest": probe.NO_DIGEST}
+        save(aside, dataclasses.replace(artefact, certificate=certificate).to_json())
+        certificate["digest"] = probe.payload_digest(aside)
+        save(aside, dataclasses.replace(artefact, certificate=certificate).to_json())
+        _move(aside, plan.target)
+    finally:
+        _remove(aside)
+    if verbose:
+        print(summary(certificate), file=sys.stderr)
+        if certificate["images"] < LEAST_IMAGES or certificate["detections"] < LEAST_DETECTIONS:
+            print("warning: the check is weak: name a data set with --data", file=sys.stderr)
+    return plan.target
+
+
+@contextmanager
+def check_pictures(
+    config: ExportConfig, file: ModelFile, trained_on: str, *, single_cls: bool = False
+) -> Iterator[Check]:
+    """The pictures of the check: of --data, else of the training's data set if it is there, else synthetic scenes."""
+    task = file.config.task
+    for data in (config.data, trained_on):
+        if not data:
+            continue
+        try:
+            index = limited(data, config.split, task, config.images, single_cls=single_cls)
+        except YoloError:
+            if config.data:
+                raise
+            continue
+        yield _check(index, file, Path(data).name, single_cls=single_cls)
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        form = {"format": "coco"} if TASKS[task].several else {}
+        size = max(64, min(int(min(_sides(config))), 640)) if TASKS[task].boxes else 96
+        scenes = write_synthetic(
+            Path(scratch) / "scenes", task=task, train=1, val=min(SCENES, config.images), test=0, size=size, **form
+        )
+        yield _check(load_index(scenes, "val", task=task, cache_dir=Path(scratch)), file, "synthetic scenes")
+
+
+def limited(data: str, split: str, task: str, images: int, *, single_cls: bool) -> ImageIndex:
+    """At most `images` pictures of a split, evenly spread."""
+    index = load_index(data, split, task=task, single_cls=single_cls)
+    if len(index) > images:
+        index = load_index(data, split, task=task, single_cls=single_cls, fraction=images / len(index))
+    if not len(index):
+        raise DataError(f"{printable(data)}: {split} has no pictures to check the export on")
+    return index
+
+
+def _check(index: ImageIndex, file: ModelFile, pictures: str, *, single_cls: bool = False) -> Check:
+    if set(index.names) != set(file.names.values()) and not single_cls:
+        return Check(index, False, pictures)
+    try:
+        index = suited(index, file.names, file.config.keypoint_shape, blame=pictures, single_cls=single_cls)
+    except ConfigError:
+        return Check(index, False, pictures)
+    return Check(index, True, pictures)
+
+
+def _sides(config: ExportConfig) -> tuple[int, int]:
+    return (config.imgsz, config.imgsz) if isinstance(config.imgsz, int) else config.imgsz
+
+
+def _move(source: Path, target: Path) -> None:
+    """Put a file or folder in the place of another of its kind."""
+    if target.is_dir() and not target.is_symlink():
+        old = target.with_name(f".{secrets.token_hex(4)}.tmp.{target.name}")
+        os.replace(target, old)
+        os.replace(source, target)
+        shutil.rmtree(old)
+    else:
+        os.replace(source, target)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

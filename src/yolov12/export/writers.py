@@ -1,0 +1,121 @@
+"""How each format is written: a writer traces the graph once and hands back what saves it with a description."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from yolov12.export.graph import CANVAS, ExportGraph
+from yolov12.export.plan import ExportPlan
+from yolov12.export.suppression import add_suppression
+from yolov12.extras import require
+from yolov12.inference.backends.base import DESCRIPTION, DESCRIPTION_FILE
+
+Save = Callable[[Path, str], None]
+"""(path, description): write the file or folder."""
+OPSET = 20
+STRIDE = 32
+
+
+def onnx_writer(graph: ExportGraph, plan: ExportPlan) -> Save:
+    """ONNX by torch.export. A free batch needs an example of two pictures, free sides are multiples of 32."""
+    onnx = require("onnx", "onnx")
+    proto = onnx_model(graph, plan)
+
+    def save(path: Path, text: str) -> None:
+        del proto.metadata_props[:]
+        onnx.helper.set_model_props(proto, {DESCRIPTION: text})
+        path.write_bytes(proto.SerializeToString())
+
+    return save
+
+
+def onnx_model(graph: ExportGraph, plan: ExportPlan) -> Any:
+    """The graph as an ONNX message, checked."""
+    onnx = require("onnx", "onnx")
+    require("onnxscript", "onnx")
+    artefact = plan.artefact
+    dimensions: Any = None
+    if artefact.dynamic:
+        height, width = torch.export.Dim("height_32"), torch.export.Dim("width_32")
+        dimensions = ({0: torch.export.Dim("batch"), 2: STRIDE * height, 3: STRIDE * width},)
+    with quietly():
+        program = torch.onnx.export(
+            graph, (example(plan),), dynamo=True, opset_version=OPSET, dynamic_shapes=dimensions, verbose=False,
+            input_names=["images"], output_names=list(artefact.outputs),
+        )  # fmt: skip
+    if program is None:
+        raise RuntimeError("the ONNX exporter returned nothing")
+    proto = program.model_proto
+    del proto.graph.metadata_props[:]
+    for node in proto.graph.node:  # where in our source each node is from: paths of this machine
+        del node.metadata_props[:]
+    if artefact.suppression is not None:
+        proto = add_suppression(proto, artefact.suppression, len(artefact.names))
+    if plan.simplify:
+        proto = require("onnxslim", "onnx").slim(proto)
+    onnx.checker.check_model(proto)
+    return proto
+
+
+def openvino_writer(graph: ExportGraph, plan: ExportPlan) -> Save:
+    """OpenVINO's two files, by way of ONNX; `half` stores the weights in 16 bits."""
+    openvino = require("openvino", "openvino")
+    proto = onnx_model(graph, plan)
+    model = openvino.Core().read_model(proto.SerializeToString())
+
+    def save(path: Path, text: str) -> None:
+        path.mkdir(exist_ok=True)
+        openvino.save_model(model, path / "model.xml", compress_to_fp16=plan.artefact.precision == "fp16")
+        (path / DESCRIPTION_FILE).write_text(text + "\n", encoding="utf8")
+
+    return save
+
+
+def torchscript_writer(graph: ExportGraph, plan: ExportPlan) -> Save:
+    """TorchScript by tracing; what the trace takes from the size of the canvas stays free."""
+    with quietly(), torch.inference_mode():
+        traced = torch.jit.trace(graph, example(plan), check_trace=False)  # type: ignore[no-untyped-call]
+
+    def save(path: Path, text: str) -> None:
+        buffer = io.BytesIO()
+        with quietly():
+            torch.jit.save(traced, buffer, _extra_files={DESCRIPTION_FILE: text})
+        path.write_bytes(buffer.getvalue())
+
+    return save
+
+
+WRITERS: dict[str, Callable[[ExportGraph, ExportPlan], Save]] = {
+    "onnx": onnx_writer,
+    "openvino": openvino_writer,
+    "torchscript": torchscript_writer,
+}
+
+
+def example(plan: ExportPlan) -> Tensor:
+    """Images to trace with: (B, 3, H, W), of the only shape, or of one that shares no number with another axis."""
+    batch, height, width = CANVAS if plan.artefact.dynamic else (plan.artefact.batch, *plan.artefact.imgsz)
+    return torch.rand(batch, 3, height, width, generator=torch.Generator().manual_seed(0))
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Without the warnings and the log lines of exporters, which are about their own insides."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,103 @@
+"""What a backend promises, and what the backends share."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from yolov12.artefact import Artefact
+from yolov12.errors import CheckpointError, SetupError, printable
+
+Canvases = NDArray[np.uint8]
+"""(B, H, W, 3) uint8 BGR."""
+Outputs = tuple[NDArray[np.float32], ...]
+"""As the artefact names them, each with the batch in front."""
+DESCRIPTION = "yolov12"
+"""Name of the entry that holds the description, where a format has named entries."""
+DESCRIPTION_FILE = "yolov12.json"
+"""Name of the file that holds it, where the format is a folder."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """How to run: 'auto', 'cpu', 'cuda' ...; 'auto', 'fp32', 'bf16' ...; 0 threads: as many as there are cores."""
+
+    device: str = "auto"
+    precision: str = "auto"
+    threads: int = 0
+
+    @property
+    def cores(self) -> int:
+        """The number of threads."""
+        return self.threads or available_cores()
+
+
+class Backend(Protocol):
+    """An exported file, ready to run from many threads; `name` and `precision` are what results say of it."""
+
+    name: str
+    precision: str
+    artefact: Artefact
+
+    def __init__(self, path: Path, opened: Opened) -> None: ...
+
+    def run(self, images: Canvases) -> Outputs:
+        """Outputs of a batch of canvases that the artefact allows."""
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def blob(images: Canvases) -> NDArray[np.float32]:
+    """Canvases as networks take them: (B, 3, H, W) float32 RGB, 0..1."""
+    return cv2.dnn.blobFromImages(list(images), 1 / 255, swapRB=True).astype(np.float32, copy=False)
+
+
+def one_by_one(run: Callable[[Canvases], Outputs], images: Canvases, pool: ThreadPoolExecutor | None = None) -> Outputs:
+    """Each image by itself, so that its outputs do not depend on its neighbours; side by side on a pool."""
+    singles = np.split(images, len(images))
+    found: Sequence[Outputs] = list(pool.map(run, singles) if pool is not None else map(run, singles))
+    return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
+
+
+def float_outputs(outputs: Sequence[Any]) -> Outputs:
+    """Whatever arrays a library hands out, as float32 arrays of our own."""
+    return tuple(np.array(output, dtype=np.float32) for output in outputs)
+
+
+def cpu_only(opened: Opened, what: str) -> None:
+    """Raise SetupError for a device that `what` does not run on."""
+    if opened.device not in ("auto", "cpu"):
+        raise SetupError(f"--device {opened.device}: {what} runs on the CPU here")
+
+
+def fixed_precision(opened: Opened, artefact: Artefact, what: str) -> str:
+    """The precision of the file; SetupError when another one is wanted."""
+    if opened.precision not in ("auto", artefact.precision):
+        raise SetupError(f"--precision {opened.precision}: {what} computes this file in {artefact.precision}")
+    return artefact.precision
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn whatever a library raises over a damaged file into a CheckpointError that names it."""
+    try:
+        yield
+    except SetupError:
+        raise
+    except CheckpointError as error:
+        raise CheckpointError(f"{printable(path)}: {error}") from error
+    except Exception as error:  # libraries raise types of their own, RuntimeError, even ValueError
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise CheckpointError(f"{printable(path)}: cannot be read ({reason})") from error

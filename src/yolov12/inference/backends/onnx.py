@@ -1,0 +1,73 @@
+"""ONNX files in ONNX Runtime."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from yolov12.artefact import read_artefact
+from yolov12.errors import SetupError
+from yolov12.extras import require
+from yolov12.inference.backends.base import (
+    DESCRIPTION,
+    Canvases,
+    Opened,
+    Outputs,
+    blob,
+    fixed_precision,
+    float_outputs,
+    one_by_one,
+    reading,
+)
+
+
+class OnnxBackend:
+    """One session with all threads for single pictures; for batches one with a thread for each picture."""
+
+    name = "onnxruntime"
+
+    def __init__(self, path: Path, opened: Opened) -> None:
+        self._library = require("onnxruntime", "onnx")
+        self._providers = self._choose_providers(opened.device)
+        self._threads = opened.cores
+        with reading(path):
+            self._model = path.read_bytes()  # not by path: a file must not make the library open others
+            self._alone = self._session(self._threads)
+            self.artefact = read_artefact(self._alone.get_modelmeta().custom_metadata_map.get(DESCRIPTION))
+        self.precision = fixed_precision(opened, self.artefact, "ONNX Runtime")
+
+    def run(self, images: Canvases) -> Outputs:
+        """Outputs of a batch."""
+        if len(images) == 1 or self._threads == 1 or not self.artefact.dynamic:
+            return one_by_one(self._run_alone, images) if self.artefact.batch == 1 else self._run_alone(images)
+        session, pool = self._together
+        return one_by_one(lambda image: _run(session, image), images, pool)
+
+    def _run_alone(self, images: Canvases) -> Outputs:
+        return _run(self._alone, images)
+
+    @cached_property
+    def _together(self) -> tuple[Any, ThreadPoolExecutor]:
+        return self._session(1), ThreadPoolExecutor(self._threads, "onnx")
+
+    def _session(self, threads: int) -> Any:
+        options = self._library.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting must not take a core
+        return self._library.InferenceSession(self._model, options, providers=self._providers)
+
+    def _choose_providers(self, device: str) -> list[str]:
+        known = self._library.get_available_providers()
+        if device in ("auto", "cpu") or device.startswith("cpu"):
+            return ["CPUExecutionProvider"]
+        if "CUDAExecutionProvider" not in known:
+            raise SetupError(f"--device {device}: this ONNX Runtime has no CUDA: pip install onnxruntime-gpu")
+        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+
+
+def _run(session: Any, images: Canvases) -> Outputs:
+    return float_outputs(session.run(None, {session.get_inputs()[0].name: blob(images)}))

@@ -1,0 +1,108 @@
+"""OpenVINO folders. The library would choose bfloat16 by itself where the processor has it: we always say."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from yolov12.artefact import read_artefact
+from yolov12.errors import CheckpointError, SetupError
+from yolov12.extras import require
+from yolov12.inference.backends.base import (
+    DESCRIPTION_FILE,
+    Canvases,
+    Opened,
+    Outputs,
+    cpu_only,
+    float_outputs,
+    one_by_one,
+    reading,
+)
+
+HINTS = {"fp32": "f32", "fp16": "f32", "int8": "f32", "bf16": "bf16"}
+"""What OpenVINO calls the arithmetic; half weights are computed in float32, which is faster on processors."""
+
+
+class OpenVINOBackend:
+    """One compiled model with all threads for single pictures; for batches one with a stream for each thread."""
+
+    name = "openvino"
+
+    def __init__(self, path: Path, opened: Opened) -> None:
+        library = require("openvino", "openvino")
+        cpu_only(opened, "OpenVINO")
+        self._core, self._library = library.Core(), library
+        self._threads, self._local = opened.cores, threading.local()
+        with reading(path):
+            described = path / DESCRIPTION_FILE
+            self.artefact = read_artefact(described.read_text(encoding="utf8") if described.exists() else None)
+            self._model = self._with_preprocessing(self._core.read_model(sole_xml(path)))
+        self.precision = self._choose(opened.precision)
+        with reading(path):
+            self._alone = self._compile("LATENCY", 1)
+
+    def _choose(self, wanted: str) -> str:
+        made = self.artefact.precision
+        if wanted in ("auto", made):
+            return made
+        if wanted == "bf16" and made in ("fp32", "fp16"):
+            if "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+                raise SetupError("--precision bf16: this processor has no bfloat16")
+            return "bf16"
+        raise SetupError(f"--precision {wanted}: this file is {made}; choose auto or {made}, or export it again")
+
+    def _with_preprocessing(self, model: Any) -> Any:
+        """The model with 8-bit canvases as its input: converting them is fused with the first layer."""
+        preprocess = self._library.preprocess
+        steps = preprocess.PrePostProcessor(model)
+        entry = steps.input()
+        entry.tensor().set_element_type(self._library.Type.u8).set_layout(self._library.Layout("NHWC"))
+        entry.tensor().set_color_format(preprocess.ColorFormat.BGR)
+        entry.preprocess().convert_element_type(self._library.Type.f32)
+        entry.preprocess().convert_color(preprocess.ColorFormat.RGB).scale([255.0, 255.0, 255.0])
+        entry.model().set_layout(self._library.Layout("NCHW"))
+        return steps.build()
+
+    def _compile(self, hint: str, streams: int) -> Any:
+        settings = {
+            "PERFORMANCE_HINT": hint,
+            "NUM_STREAMS": streams,
+            "INFERENCE_NUM_THREADS": self._threads,
+            "INFERENCE_PRECISION_HINT": HINTS[self.precision],
+        }
+        return self._core.compile_model(self._model, "CPU", settings)
+
+    def run(self, images: Canvases) -> Outputs:
+        """Outputs of a batch."""
+        if len(images) == 1 or self._threads == 1 or not self.artefact.dynamic:
+            return one_by_one(self._run_alone, images) if self.artefact.batch == 1 else self._run_alone(images)
+        return one_by_one(self._run_together, images, self._together[1])
+
+    def _run_alone(self, images: Canvases) -> Outputs:
+        return self._run("alone", self._alone, images)
+
+    def _run_together(self, images: Canvases) -> Outputs:
+        return self._run("together", self._together[0], images)
+
+    @cached_property
+    def _together(self) -> tuple[Any, ThreadPoolExecutor]:
+        return self._compile("THROUGHPUT", self._threads), ThreadPoolExecutor(self._threads, "openvino")
+
+    def _run(self, kind: str, compiled: Any, images: Canvases) -> Outputs:
+        request = getattr(self._local, kind, None)  # one for each thread: a request holds its own output
+        if request is None:
+            request = compiled.create_infer_request()
+            setattr(self._local, kind, request)
+        found = request.infer([images], share_inputs=True, share_outputs=True)
+        return float_outputs([found[i] for i in range(len(self.artefact.outputs))])
+
+
+def sole_xml(folder: Path) -> Path:
+    """The one graph in a folder."""
+    found = sorted(folder.glob("*.xml"))
+    if len(found) != 1:
+        raise CheckpointError(f"expected one .xml in the folder, found {len(found)}")
+    return found[0]

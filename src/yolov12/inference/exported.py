@@ -1,0 +1,63 @@
+"""A runtime on an exported file: the backend's outputs as `Decoded`, in batches that the file allows. No torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yolov12.artefact import Artefact
+from yolov12.detections import Decoded
+from yolov12.errors import ConfigError
+from yolov12.inference.backends import open_backend
+from yolov12.inference.backends.base import Backend, Canvases, Opened, Outputs
+
+EMPTY = -1.0
+"""Class of the rows that fill up the output of a graph with suppression."""
+
+
+class ExportedRuntime:
+    """Runs an exported file; may be called from many threads."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.artefact: Artefact = backend.artefact
+        self.name, self.precision = backend.name, backend.precision
+
+    def __call__(self, images: NDArray[np.uint8], min_score: float = 0.0) -> Decoded:
+        """Decoded output of canvases (B, H, W, 3); ConfigError for a canvas that the file was not made for."""
+        artefact, shape = self.artefact, images.shape[1:3]
+        if not artefact.dynamic and shape != artefact.imgsz:
+            raise ConfigError(
+                f"this file takes canvases of {artefact.imgsz[0]}x{artefact.imgsz[1]} (height x width), "
+                f"not {shape[0]}x{shape[1]}: leave --imgsz out, or export with --dynamic"
+            )
+        found = self._backend.run(images) if artefact.dynamic else self._in_batches(images, artefact.batch)
+        dense, prototypes = found[0], found[1] if len(found) > 1 else None
+        if artefact.suppression is not None:
+            dense = dense_of_rows(dense, len(artefact.names))
+        return Decoded(dense, prototypes, artefact.keypoint_shape)
+
+    def _in_batches(self, images: Canvases, size: int) -> Outputs:
+        """Outputs of any number of images from a graph that takes `size`; the last batch is filled up."""
+        rest = -len(images) % size
+        filled = np.concatenate((images, np.repeat(images[-1:], rest, axis=0))) if rest else images
+        parts = [self._backend.run(filled[start : start + size]) for start in range(0, len(filled), size)]
+        return tuple(np.concatenate(outputs)[: len(images)] for outputs in zip(*parts, strict=True))
+
+
+def open_exported(path: Path, opened: Opened | None = None) -> ExportedRuntime:
+    """The runtime of an exported file; CheckpointError for one that is damaged, SetupError for what is missing."""
+    return ExportedRuntime(open_backend(path, opened or Opened()))
+
+
+def dense_of_rows(rows: NDArray[np.float32], num_classes: int) -> NDArray[np.float32]:
+    """Rows (B, M, 6 + E) of x1, y1, x2, y2, score, class, extras as dense output (B, 4 + C + E, M).
+
+    Suppressing them once more keeps them all, so that whatever follows need not know of it.
+    """
+    x1, y1, x2, y2, scores, labels = np.moveaxis(rows[..., :6], -1, 0)  # each (B, M)
+    boxes = np.stack(((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1), 1)  # (B, 4, M)
+    classes = np.arange(num_classes)[None, :, None] == labels[:, None]  # (B, C, M)
+    return np.concatenate((boxes, classes * scores[:, None], np.moveaxis(rows[..., 6:], -1, 1)), 1).astype(np.float32)
