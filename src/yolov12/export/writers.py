@@ -67,31 +67,41 @@ def onnx_model(graph: ExportGraph, plan: ExportPlan) -> Any:
 
 
 def openvino_writer(graph: ExportGraph, plan: ExportPlan) -> Save:
-    """OpenVINO's two files, by way of ONNX; `half` stores the weights in 16 bits."""
-    openvino = require("openvino", "openvino")
-    proto = onnx_model(graph, plan)
-    model = openvino.Core().read_model(proto.SerializeToString())
+    """OpenVINO's two files, from a trace, with suppression by way of ONNX; `half` stores the weights in 16 bits."""
+    openvino, artefact = require("openvino", "openvino"), plan.artefact
+    if artefact.suppression is not None:
+        model = openvino.Core().read_model(onnx_model(graph, plan).SerializeToString())
+    else:
+        free = [-1, 3, -1, -1] if artefact.dynamic else [artefact.batch, 3, *artefact.imgsz]
+        with quietly():
+            model = openvino.convert_model(traced(graph, plan), example_input=example(plan), input=free)
 
     def save(path: Path, text: str) -> None:
         path.mkdir(exist_ok=True)
-        openvino.save_model(model, path / "model.xml", compress_to_fp16=plan.artefact.precision == "fp16")
+        openvino.save_model(model, path / "model.xml", compress_to_fp16=artefact.precision == "fp16")
         (path / DESCRIPTION_FILE).write_text(text + "\n", encoding="utf8")
 
     return save
 
 
 def torchscript_writer(graph: ExportGraph, plan: ExportPlan) -> Save:
-    """TorchScript by tracing; what the trace takes from the size of the canvas stays free."""
-    with quietly(), torch.inference_mode():
-        traced = torch.jit.trace(graph, example(plan), check_trace=False)  # type: ignore[no-untyped-call]
+    """TorchScript by tracing."""
+    with quietly():
+        module = traced(graph, plan)
 
     def save(path: Path, text: str) -> None:
         buffer = io.BytesIO()
         with quietly():
-            torch.jit.save(traced, buffer, _extra_files={DESCRIPTION_FILE: text})
+            torch.jit.save(module, buffer, _extra_files={DESCRIPTION_FILE: text})
         path.write_bytes(buffer.getvalue())
 
     return save
+
+
+def traced(graph: ExportGraph, plan: ExportPlan) -> Any:
+    """The graph as TorchScript; what the trace takes from the size of the canvas stays free."""
+    with torch.inference_mode():
+        return torch.jit.trace(graph, example(plan), check_trace=False)  # type: ignore[no-untyped-call]
 
 
 WRITERS: dict[str, Callable[[ExportGraph, ExportPlan], Save]] = {

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from yolov12.detections import Decoded
 from yolov12.errors import ConfigError, SetupError
 from yolov12.inference import cpu_convolution
+from yolov12.inference.backends.base import as_rgb
 from yolov12.inference.lazy_boxes import KNOWN, LazyBoxes, LocatingHead
 from yolov12.inference.memory import keep_freed_memory
 from yolov12.inference.runtime import Runtime
@@ -77,8 +77,7 @@ class TorchRuntime:
         return _joined(list(self._lanes.map(self._run, singles, itertools.repeat(min_score))))
 
     def _run(self, images: NDArray[np.uint8], min_score: float) -> Decoded:
-        flat = np.ascontiguousarray(images).reshape(-1, images.shape[2], 3)  # (B * H, W, 3)
-        rgb = cv2.cvtColor(flat, cv2.COLOR_BGR2RGB).reshape(images.shape)
+        rgb = as_rgb(images)
         with torch.inference_mode():
             # (B, H, W, 3) -> (B, 3, H, W): the permuted view already is channels_last.
             features = torch.from_numpy(rgb).to(self.device).permute(0, 3, 1, 2).to(self._dtype).div_(255)

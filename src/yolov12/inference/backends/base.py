@@ -59,6 +59,12 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def as_rgb(images: Canvases) -> Canvases:
+    """The same canvases in the other order of colours."""
+    flat = np.ascontiguousarray(images).reshape(-1, images.shape[2], 3)  # (B * H, W, 3)
+    return cv2.cvtColor(flat, cv2.COLOR_BGR2RGB).reshape(images.shape).astype(np.uint8, copy=False)
+
+
 def blob(images: Canvases) -> NDArray[np.float32]:
     """Canvases as networks take them: (B, 3, H, W) float32 RGB, 0..1."""
     return cv2.dnn.blobFromImages(list(images), 1 / 255, swapRB=True).astype(np.float32, copy=False)

@@ -16,6 +16,7 @@ from yolov12.inference.backends.base import (
     Canvases,
     Opened,
     Outputs,
+    as_rgb,
     cpu_only,
     float_outputs,
     one_by_one,
@@ -56,13 +57,11 @@ class OpenVINOBackend:
 
     def _with_preprocessing(self, model: Any) -> Any:
         """The model with 8-bit canvases as its input: converting them is fused with the first layer."""
-        preprocess = self._library.preprocess
-        steps = preprocess.PrePostProcessor(model)
+        steps = self._library.preprocess.PrePostProcessor(model)
         entry = steps.input()
         entry.tensor().set_element_type(self._library.Type.u8).set_layout(self._library.Layout("NHWC"))
-        entry.tensor().set_color_format(preprocess.ColorFormat.BGR)
-        entry.preprocess().convert_element_type(self._library.Type.f32)
-        entry.preprocess().convert_color(preprocess.ColorFormat.RGB).scale([255.0, 255.0, 255.0])
+        # Colours are put in order before: on inputs of free size the library (2026.4) drops that step without a word.
+        entry.preprocess().convert_element_type(self._library.Type.f32).scale(255.0)
         entry.model().set_layout(self._library.Layout("NCHW"))
         return steps.build()
 
@@ -96,7 +95,7 @@ class OpenVINOBackend:
         if request is None:
             request = compiled.create_infer_request()
             setattr(self._local, kind, request)
-        found = request.infer([images], share_inputs=True, share_outputs=True)
+        found = request.infer([as_rgb(images)], share_inputs=True, share_outputs=True)
         return float_outputs([found[i] for i in range(len(self.artefact.outputs))])
 
 
