@@ -17,6 +17,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 def _private_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Every cache of the package goes into the test session's own folder."""
     os.environ["YOLOV12_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["YOLOV12_TUNING"] = "off"  # nothing is measured beside the tests
 
 
 @pytest.fixture(scope="session")

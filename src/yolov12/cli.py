@@ -212,6 +212,15 @@ def export(words: argparse.Namespace) -> int:
     return 0
 
 
+def tune(words: argparse.Namespace) -> int:
+    """Measure the installed runtimes, remember the fastest, print it."""
+    from yolov12.api.model import YOLO
+
+    choice = YOLO(words.model, layout=words.layout, offline=words.offline).tune(imgsz=words.imgsz)
+    print(choice.why)
+    return 0
+
+
 def verify(words: argparse.Namespace) -> int:
     """Check an exported file on this machine; exit code 1 when it is not what its certificate says."""
     from yolov12.api.verify import verify_file
@@ -287,6 +296,7 @@ VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
     "info": info,
     "trace": trace,
     "export": export,
+    "tune": tune,
     "verify": verify,
     "convert": convert,
     "compare": compare,

@@ -9,6 +9,7 @@ for result in model("images/", imgsz=320):
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Self, Unpack
@@ -23,7 +24,7 @@ from yolov12.checkpoint import ModelFile, read_model_file, write_model_file
 from yolov12.config.model import LAYOUTS, ModelConfig
 from yolov12.config.options import ExportOptions, TrainOptions
 from yolov12.config.parse import DEFAULT, STRIDE, report_rounding, resolve, storable
-from yolov12.config.run import ExportConfig, ImageSize, TrainConfig, ValConfig
+from yolov12.config.run import ExportConfig, ImageSize, PredictConfig, TrainConfig, ValConfig
 from yolov12.config.variants import usual_size
 from yolov12.data.contract import contract
 from yolov12.engine.run import prepare_resume, start_training
@@ -43,6 +44,8 @@ from yolov12.metrics import Metrics
 from yolov12.models.checkpoint_map import ours_to_official
 from yolov12.models.detector import Detector, build_model, check_size
 from yolov12.models.profile import ModelProfile, attention_report, profile
+from yolov12.tuning.choice import Choice
+from yolov12.tuning.chooser import Chooser
 from yolov12.version import __version__
 
 DEFAULTS: Final = {"pretrained": True, "layout": "turbo"}
@@ -84,6 +87,7 @@ class YOLO(Predicting):
         self._moved = False  # whether `to` has said where to run
         self._recipe: dict[str, object] = {}  # options of `train` that take the place of its defaults
         self._runtimes: dict[tuple[str, str], Runtime] = {}
+        self._chooser = Chooser(self._as_file)
         file, self.path = load_model(
             model, parts=parts, pretrained=pretrained, layout=layout, num_classes=num_classes, offline=offline
         )
@@ -97,6 +101,8 @@ class YOLO(Predicting):
         network.load_state_dict(file.state)
         self.model: Detector = network.eval().to(self.device)
         self._runtimes.clear()
+        self._chooser.close()
+        self._chooser = Chooser(self._as_file)
 
     # ---- what it is -----------------------------------------------------------------------------------------------
 
@@ -256,13 +262,42 @@ class YOLO(Predicting):
     # ---- inner parts ----------------------------------------------------------------------------------------------
 
     def runtime(self, device: str = "auto", precision: str = "auto", runtime: str = "auto") -> Runtime:
-        """What runs this model with these options; built once, then shared by all calls."""
-        where = self.device if device == "auto" and self._moved else resolve_device(device)
+        """What runs this model with these options, torch unless one is named; built once, then shared by all calls."""
+        where = self._where(device)
+        if runtime not in ("auto", "torch"):
+            if where.type != "cpu":
+                raise ConfigError(f"--runtime {runtime}: runs on the processor; add --device cpu")
+            return self._chooser.wanted(runtime, precision, self._square)
         with self._lock:
             key = (str(where), precision)
             if key not in self._runtimes:
                 self._runtimes[key] = torch_runtime(self.model, where, precision)
             return self._runtimes[key]
+
+    def _runtime_for(self, config: PredictConfig) -> Runtime:
+        """As `runtime`; where none is named, what was measured to be fastest, once that is known."""
+        named = self.runtime
+        if config.runtime != "auto" or self._where(config.device).type != "cpu":
+            return named(config.device, config.precision, config.runtime)
+        return self._chooser.fastest(
+            lambda: named(config.device, config.precision), config.precision, self._square, verbose=config.verbose
+        )
+
+    def tune(self, *, imgsz: int | None = None) -> Choice:
+        """Find the fastest installed runtime for this model on this processor by measuring; it is remembered.
+
+        Takes up to a minute. Without this call, the second call of `predict` starts the same in the background.
+        """
+        return self._chooser.tune(math.ceil(imgsz / STRIDE) * STRIDE if imgsz else self._square)
+
+    def _where(self, device: str) -> torch.device:
+        return self.device if device == "auto" and self._moved else resolve_device(device)
+
+    @property
+    def _square(self) -> int:
+        """The side that runtimes are measured at."""
+        size = self.size_to_use(verbose=False)
+        return size if isinstance(size, int) else max(size)
 
     def _val_config(self, options: Mapping[str, object]) -> ValConfig:
         return val_config(options, self.config, self.metadata)

@@ -66,6 +66,10 @@ class Predicting(ABC):
     def runtime(self, device: str = "auto", precision: str = "auto", runtime: str = "auto") -> Runtime:
         """What runs this model with these options; built once, then shared by all calls."""
 
+    def _runtime_for(self, config: PredictConfig) -> Runtime:
+        """What runs a prediction: the same, unless something faster is known."""
+        return self.runtime(config.device, config.precision, config.runtime)
+
     @abstractmethod
     def _val_config(self, options: Mapping[str, object]) -> ValConfig:
         """The options of a validation, with what the model's file says in place of those that were left out."""
@@ -103,7 +107,7 @@ class Predicting(ABC):
             config = dataclasses.replace(config, precision="fp16")
         size = report_rounding(config.imgsz) if "imgsz" in options else self.usual_size
         config = dataclasses.replace(config, imgsz=size, rect=self._rect(config.rect))
-        runtime = self.runtime(config.device, config.precision, config.runtime)
+        runtime = self._runtime_for(config)
         results = written(Predictor(runtime, self.names, self.task).predict(source, config), config, self.task)
         if config.verbose and "imgsz" not in options:
             self._note_size(config)

@@ -37,8 +37,9 @@ class Opened:
 
     @property
     def cores(self) -> int:
-        """The number of threads."""
-        return self.threads or available_cores()
+        """The number of threads: as said, else as OMP_NUM_THREADS says, which torch heeds too, else one for each core."""
+        said = os.environ.get("OMP_NUM_THREADS", "")
+        return self.threads or (int(said) if said.isdecimal() and int(said) else available_cores())
 
 
 class Backend(Protocol):

@@ -1,0 +1,94 @@
+"""The choice that was made for some weights on some hardware, and where it is remembered. No torch."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from yolov12.config.fields import from_fields
+from yolov12.errors import ConfigError
+from yolov12.folders import cache_folder, write_json
+from yolov12.inference.backends.base import available_cores
+from yolov12.version import __version__
+
+CHOICE_FILE = "choice.json"
+PACKAGES = ("torch", "openvino", "onnxruntime", "numpy", "opencv-python-headless")
+"""Whose versions decide how fast something is."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What runs these weights on this machine.
+
+    file      of the compiled artefact, in the folder of the choice; empty for torch
+    measured  milliseconds per picture by candidate, the median of turns; those that were not exact enough have none
+    imgsz     side of the square that was measured
+    why       one line for people
+    """
+
+    runtime: str
+    precision: str
+    file: str
+    imgsz: int
+    why: str
+    measured: dict[str, float | None] = field(default_factory=dict)
+
+
+def place(digest: str) -> Path:
+    """The folder for weights of a digest on this hardware with these versions."""
+    return cache_folder() / "runtimes" / f"{digest[:16]}-{hardware_key()}"
+
+
+def hardware_key() -> str:
+    """A short name of the processor, its cores and the versions that matter."""
+    versions = []
+    for package in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions.append(f"{package} {importlib.metadata.version(package)}")
+    described = [__version__, processor(), str(available_cores()), *versions]
+    return hashlib.sha256("\n".join(described).encode()).hexdigest()[:12]
+
+
+def processor() -> str:
+    """Name and abilities of the processor."""
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf8", errors="replace").splitlines()
+        wanted = [line for line in lines if line.startswith(("model name", "flags", "Features"))]
+        if wanted:
+            return "\n".join(sorted(set(wanted)))
+    return f"{platform.machine()} {platform.processor()}"
+
+
+def read_choice(folder: Path) -> Choice | None:
+    """The remembered choice; None if there is none that can be used."""
+    try:
+        values = json.loads((folder / CHOICE_FILE).read_text(encoding="utf8"))
+        choice = from_fields("choice", Choice, values)
+    except (OSError, ValueError, ConfigError, TypeError):
+        return None
+    if Path(choice.file).name != choice.file or (choice.file and not (folder / choice.file).exists()):
+        return None
+    return choice
+
+
+def write_choice(folder: Path, choice: Choice) -> None:
+    """Remember a choice."""
+    write_json(folder / CHOICE_FILE, values_of(choice))
+
+
+def values_of(choice: Choice) -> Mapping[str, object]:
+    """The choice as plain values."""
+    return dataclasses.asdict(choice)
+
+
+def is_allowed() -> bool:
+    """Whether runtimes may be measured unasked: YOLOV12_TUNING=off says no."""
+    return os.environ.get("YOLOV12_TUNING", "").lower() not in ("0", "off", "no", "false")

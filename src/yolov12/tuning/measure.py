@@ -1,0 +1,131 @@
+"""Measuring the candidates in turns, and choosing among those that are exact enough."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import statistics
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from yolov12.checkpoint import ModelFile
+from yolov12.config.run import ExportConfig
+from yolov12.errors import YoloError
+from yolov12.export.plan import FORMATS, ExportPlan
+from yolov12.export.run import check_pictures, describe, run_export
+from yolov12.extras import is_installed
+from yolov12.inference.backends.base import Opened
+from yolov12.inference.exported import open_exported
+from yolov12.inference.runtime import Runtime
+from yolov12.inference.tolerance import LIMITS, agree, differences
+from yolov12.inference.torch_runtime import TorchRuntime, torch_runtime
+from yolov12.models.detector import Detector, build_model
+from yolov12.tuning.choice import Choice, write_choice
+
+ROUNDS: Final = 15
+WARM_UP: Final = 2
+PICTURES: Final = 16
+"""Of the check that an artefact passes before it may be chosen."""
+CLEARLY: Final = 1.05
+"""How many times as fast as torch a candidate has to be, to be worth a change."""
+NEEDS: Final[Mapping[str, tuple[str, ...]]] = {"openvino": ("openvino",), "onnx": ("onnx", "onnxscript", "onnxruntime")}
+"""What has to be installed for a format to be written and run."""
+
+
+def tune(file: ModelFile, folder: Path, imgsz: int, *, only: str = "") -> Choice:
+    """Write the artefacts of the installed runtimes into `folder`, measure them, and remember the fastest.
+
+    `only` one format: it is chosen if it is exact, however fast it is. Raises what the export of that one raises.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    model = build_model(file.config, seed=0)
+    model.load_state_dict(file.state)
+    model.eval()
+    made: dict[str, Path] = {}
+    for name in [only] if only else installed():
+        try:
+            made[name] = artefact(model, file, folder, name, imgsz)
+        except YoloError:
+            if only:
+                raise
+    candidates: dict[str, tuple[Runtime, Path | None]] = {"torch": (torch_runtime(model), None)}
+    canvas = np.random.default_rng(0).integers(0, 256, (1, imgsz, imgsz, 3), np.uint8)
+    reference = TorchRuntime(model, "cpu", "fp32")(canvas)
+    measured: dict[str, float | None] = {}
+    for name, path in made.items():
+        for precision in ("auto", "bf16"):
+            with contextlib.suppress(YoloError):  # a precision that this processor has not
+                opened = open_exported(path, Opened("cpu", precision))
+                label = f"{name} {opened.precision}"
+                apart = differences(reference, opened(canvas), file.config.task, file.config.num_classes)
+                if agree(apart, LIMITS):
+                    candidates[label] = opened, path
+                else:
+                    measured[label] = None
+    times = in_turns({name: runtime for name, (runtime, _) in candidates.items()}, canvas)
+    measured |= times
+    fastest = min((name for name in times if not only or name != "torch"), key=times.__getitem__, default="torch")
+    if not only and times[fastest] * CLEARLY > times["torch"]:
+        fastest = "torch"
+    runtime, chosen = candidates[fastest]
+    choice = Choice(
+        runtime=fastest.split()[0],
+        precision=runtime.precision,
+        file=chosen.name if chosen is not None else "",
+        imgsz=imgsz,
+        why=reason(fastest, times, imgsz),
+        measured={name: None if value is None else round(value, 3) for name, value in measured.items()},
+    )
+    write_choice(folder, choice)
+    for path in made.values():
+        if path != chosen:
+            _remove(path)
+    return choice
+
+
+def installed() -> list[str]:
+    """Formats that can be written and run here, on the processor."""
+    return [name for name, packages in NEEDS.items() if all(map(is_installed, packages))]
+
+
+def artefact(model: Detector, file: ModelFile, folder: Path, name: str, imgsz: int) -> Path:
+    """The artefact of a format, checked; written once."""
+    wanted = FORMATS[name]
+    target = folder / f"model{wanted.suffix}"
+    if not target.exists():
+        config = ExportConfig(format=name, imgsz=imgsz, images=PICTURES, verbose=False)
+        plan = ExportPlan(wanted, describe(file, config, wanted, None), target, simplify=False)
+        with check_pictures(config, file, "") as check:
+            run_export(model, plan, check, verbose=False)
+    return target
+
+
+def in_turns(runtimes: Mapping[str, Runtime], canvas: NDArray[np.uint8]) -> dict[str, float]:
+    """Median milliseconds of each runtime on one canvas."""
+    times: dict[str, list[float]] = {name: [] for name in runtimes}
+    for _ in range(WARM_UP + ROUNDS):
+        for name, runtime in runtimes.items():
+            started = time.perf_counter()
+            runtime(canvas, 0.25)
+            times[name].append(1000 * (time.perf_counter() - started))
+    return {name: statistics.median(values[WARM_UP:]) for name, values in times.items()}
+
+
+def reason(fastest: str, times: Mapping[str, float], imgsz: int) -> str:
+    """One line: what was chosen and why."""
+    if len(times) < 2:
+        return "torch: no other runtime is installed (pip install 'yolov12[openvino]')"
+    listed = ", ".join(f"{name} {value:.1f} ms" for name, value in sorted(times.items(), key=lambda item: item[1]))
+    return f"{fastest}: {times['torch'] / times[fastest]:.2f} times as fast as torch at {imgsz} pixels here ({listed})"
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
