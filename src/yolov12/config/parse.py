@@ -150,7 +150,7 @@ def _convert(name: str, kind: Any, value: object) -> object:
         return float(value)
     if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
-    if name in ("data", "project", "weights") and isinstance(value, os.PathLike):
+    if name in ("data", "project", "weights", "output") and isinstance(value, os.PathLike):
         return os.fspath(value)
     expected = kind.__name__ if not isinstance(kind, types.UnionType) else str(kind)
     raise ConfigError(f"--{name} {value!r}: expected {expected}, got {type(value).__name__}")

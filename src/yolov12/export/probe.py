@@ -75,7 +75,9 @@ def payload_digest(path: Path, digest: str = NO_DIGEST) -> str:
             made.update(file.relative_to(path).as_posix().encode() + b"\0" + file.read_bytes())
     elif zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
+            # What torch keeps in `.data` follows from the whole archive, the description included.
             names = sorted(name for name in archive.namelist() if not name.endswith(DESCRIPTION_FILE))
+            names = [name for name in names if "/.data/" not in name]
             for name in names:
                 made.update(Path(name).name.encode() + b"\0" + archive.read(name))
     else:

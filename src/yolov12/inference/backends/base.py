@@ -37,7 +37,7 @@ class Opened:
 
     @property
     def cores(self) -> int:
-        """The number of threads: as said, else as OMP_NUM_THREADS says, which torch heeds too, else one for each core."""
+        """The number of threads: as said, else as OMP_NUM_THREADS says (torch heeds it too), else one for each core."""
         said = os.environ.get("OMP_NUM_THREADS", "")
         return self.threads or (int(said) if said.isdecimal() and int(said) else available_cores())
 

@@ -1,0 +1,114 @@
+"""What the check of an export lets through, and what it does not: the embedded model with one thing changed."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from yolov12 import YOLO
+from yolov12.artefact import Artefact
+from yolov12.data.contract import contract
+from yolov12.data.dataset import load_index
+from yolov12.detections import Decoded
+from yolov12.errors import ExportError
+from yolov12.export.certificate import Check, certified, certify, limits_of, matched, summary
+from yolov12.inference.exported import ExportedRuntime
+from yolov12.inference.torch_runtime import TorchRuntime
+
+SIZE = 160
+
+
+class Changed:
+    """A torch runtime in the guise of an exported file, with one thing changed."""
+
+    name, precision = "changed", "fp32"
+
+    def __init__(self, runtime: TorchRuntime, artefact: Artefact, change: str) -> None:
+        self.artefact, self._runtime, self._change = artefact, runtime, change
+
+    def run(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
+        if self._change == "channels":
+            images = images[..., ::-1]
+        if self._change == "letterbox":  # as if the picture lay four pixels lower
+            images = np.roll(images, 4, axis=1)
+        return (self._runtime(np.ascontiguousarray(images)).dense,)
+
+
+@pytest.fixture(scope="module")
+def model() -> YOLO:
+    return YOLO("yolov12n-bccd")
+
+
+@pytest.fixture(scope="module")
+def check(bccd_yaml: Path) -> Check:
+    index = load_index(str(bccd_yaml), "val", fraction=0.15)
+    return Check(index, True, "bccd")
+
+
+def certificate(model: YOLO, check: Check, change: str, precision: str = "fp32") -> dict[str, Any]:
+    artefact = Artefact(
+        "onnx", "detect", model.names, (SIZE, SIZE), 1, dynamic=True, precision=precision, preprocess=contract("detect")
+    )
+    changed = copy.deepcopy(model.model)
+    if change == "weight":
+        weight = changed.backbone.stem.conv.weight
+        with torch.no_grad():
+            place = weight.abs().argmax()
+            weight.view(-1)[place] *= -1
+    exported = ExportedRuntime(Changed(TorchRuntime(changed), artefact, change))
+    return certify(TorchRuntime(model.model), exported, check)
+
+
+def test_the_same_model_passes(model: YOLO, check: Check) -> None:
+    found = certificate(model, check, "nothing")
+    assert found["failures"] == []
+    assert found["images"] == 11
+    assert found["detections"] >= 100
+    assert found["agreement"] == 1.0
+    assert found["expected"] == found["found"] > 0.3
+    assert "100.0% of" in summary(found)
+
+
+@pytest.mark.parametrize("change", ["weight", "channels", "letterbox"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_one_change_fails(model: YOLO, check: Check, change: str, precision: str) -> None:
+    found = certificate(model, check, change, precision)
+    assert found["failures"]
+    artefact = Artefact("onnx", "detect", model.names, (SIZE, SIZE), 1, True, precision, contract("detect"))
+    with pytest.raises(ExportError, match=r"is not equal to the model: .*Nothing was written"):
+        certified(artefact, found)
+
+
+def test_half_precision_may_differ_more() -> None:
+    full, half = (
+        limits_of(Artefact("onnx", "detect", {0: "a"}, (64, 64), 1, True, precision, contract("detect")))
+        for precision in ("fp32", "fp16")
+    )
+    assert full["pixels"] < half["pixels"] == 1.0
+    assert full["agreement"] > half["agreement"]
+
+
+def test_detections_match_one_to_one() -> None:
+    rows = np.array([[0, 0, 10, 10, 0.9, 0], [0, 0, 10, 10, 0.8, 1], [50, 50, 60, 60, 0.7, 0]], np.float32)
+    assert matched(rows, rows) == 3
+    assert matched(rows, rows[:1]) == 1
+    assert matched(np.concatenate((rows[:1], rows[:1])), rows[:1]) == 1
+    assert matched(rows, np.empty((0, 6), np.float32)) == 0
+    assert matched(rows, rows + np.array([2, 0, 2, 0, 0, 0], np.float32)) == 0
+
+
+def test_nan_fails(model: YOLO, check: Check) -> None:
+    class Broken(Changed):
+        def run(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
+            return (np.full_like(super().run(images)[0], np.nan),)
+
+    artefact = Artefact("onnx", "detect", model.names, (SIZE, SIZE), 1, True, "fp32", contract("detect"))
+    reference = TorchRuntime(model.model)
+    found = certify(reference, ExportedRuntime(Broken(reference, artefact, "")), check)
+    assert any("scores differ by None" in text for text in found["failures"])
+    assert isinstance(reference(np.zeros((1, 64, 64, 3), np.uint8)), Decoded)

@@ -1,0 +1,236 @@
+"""Export end to end at small size: every format for every task, loaded again, equal, described, verified."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from model_factory import tiny_file
+from yolov12 import YOLO, ExportedModel
+from yolov12.api.verify import verify_file
+from yolov12.checkpoint import write_model_file
+from yolov12.cli import main
+from yolov12.config.run import EXPORT_FORMATS
+from yolov12.errors import CheckpointError, ConfigError, ExportError, UserError
+from yolov12.export.plan import FORMATS
+from yolov12.export.writers import WRITERS
+from yolov12.inference.backends import BACKENDS, SUFFIXES
+from yolov12.samples import sample_images
+
+TASKS = ("detect", "segment", "pose", "obb", "classify")
+SHAPES = ((2, 96, 160), (1, 64, 64), (3, 128, 32))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("exports")
+
+
+@pytest.fixture(scope="module")
+def sources(folder: Path) -> dict[str, Path]:
+    paths = {task: folder / f"{task}.safetensors" for task in TASKS}
+    for task, path in paths.items():
+        write_model_file(path, tiny_file(task=task))
+    return paths
+
+
+@pytest.fixture(scope="module")
+def blood(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The embedded detector in OpenVINO's format."""
+    target = tmp_path_factory.mktemp("blood") / "blood_openvino_model"
+    return YOLO("yolov12n-bccd").export(format="openvino", output=target, imgsz=160, images=8, verbose=False)
+
+
+def test_registered_means_tested() -> None:
+    assert set(FORMATS) == set(EXPORT_FORMATS) == set(WRITERS) == set(BACKENDS)
+    assert {FORMATS[name].suffix: name for name in FORMATS} == SUFFIXES
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("kind", EXPORT_FORMATS)
+def test_every_format_of_every_task(kind: str, task: str, sources: dict[str, Path]) -> None:
+    model = YOLO(sources[task])
+    dynamic = kind != "onnx" or task in ("detect", "segment")  # free shapes take its exporter long
+    path = model.export(format=kind, imgsz=64, images=4, dynamic=dynamic, verbose=False)
+    assert path.name == f"{task}{FORMATS[kind].suffix}"
+    again = YOLO(path)
+    assert isinstance(again, ExportedModel)
+    assert (again.task, again.names, again.keypoint_shape) == (task, model.names, model.keypoint_shape)
+    reference, runtime = model.runtime(precision="fp32"), again.runtime()
+    for batch, height, width in SHAPES if dynamic else ((3, 64, 64),):
+        images = np.random.default_rng(0).integers(0, 256, (batch, height, width, 3), np.uint8)
+        expected, found = reference(images), runtime(images)
+        np.testing.assert_allclose(found.dense, expected.dense, atol=2e-3, rtol=1e-4)
+        if expected.prototypes is not None:
+            np.testing.assert_allclose(found.prototypes, expected.prototypes, atol=1e-4)
+    certificate = again.artefact.certificate
+    assert certificate["failures"] == []
+    assert certificate["images"] == 4
+    assert verify_file(path)["failures"] == []
+    assert not list(path.parent.glob(".*.tmp*"))
+
+
+def test_the_same_answers_through_the_same_interface(blood: Path) -> None:
+    options = {"imgsz": 160, "verbose": False}
+    pictures = sorted(sample_images().iterdir())
+    model, exported = YOLO("yolov12n-bccd"), YOLO(blood)
+    expected = model.predict(pictures, runtime="torch", precision="fp32", **options)
+    found = exported.predict(pictures, **options)
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_allclose(other.boxes.data, one.boxes.data, atol=0.02)
+        assert (other.runtime, other.precision) == ("openvino", "fp32")
+    alone = [exported.predict(picture, **options)[0] for picture in pictures]
+    for one, other in zip(alone, found, strict=True):
+        np.testing.assert_array_equal(one.boxes.data, other.boxes.data)
+
+
+def test_exported_files_need_no_torch(blood: Path) -> None:
+    program = f"""
+import sys
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "torch":
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, NoTorch())
+from yolov12.api.exported import ExportedModel
+from yolov12.api.verify import verify_file
+from yolov12.samples import sample_images
+found = ExportedModel({str(blood)!r}).predict(str(sample_images()), verbose=False)
+assert all(len(result.boxes) for result in found)
+assert verify_file({str(blood)!r})["failures"] == []
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_scores_are_the_models_own(blood: Path, bccd_yaml: Path, tmp_path: Path) -> None:
+    options = {"data": str(bccd_yaml), "imgsz": 160, "plots": False, "verbose": False, "project": str(tmp_path)}
+    expected = YOLO("yolov12n-bccd").val(precision="fp32", **options)
+    assert YOLO(blood).val(**options).box.map == pytest.approx(expected.box.map, abs=1e-4)
+
+
+def test_a_changed_file_is_found_out(blood: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "copy_openvino_model"
+    shutil.copytree(blood, copied)
+    described = copied / "yolov12.json"
+    values = json.loads(described.read_text(encoding="utf8"))
+    values["preprocess"]["pad_value"] = 0
+    described.write_text(json.dumps(values), encoding="utf8")
+    assert verify_file(copied)["failures"] == ["it expects pictures to be prepared in another way"]
+    weights = copied / "model.bin"
+    data = bytearray(weights.read_bytes())
+    data[3] ^= 0x80  # the sign of one weight
+    weights.write_bytes(data)
+    assert "the contents have changed since they were certified" in verify_file(copied)["failures"]
+    values["certificate"]["probe"][0]["values"][0][0] += 30
+    described.write_text(json.dumps(values), encoding="utf8")
+    assert any("answers are off by up to" in text for text in verify_file(copied)["failures"])
+
+
+def test_suppression_inside_the_graph(sources: dict[str, Path], folder: Path) -> None:
+    model = YOLO(sources["segment"])
+    options = {"imgsz": 64, "conf": 0.0015, "iou": 0.5, "max_det": 7}
+    target = folder / "nms.onnx"
+    path = model.export(format="onnx", nms=True, dynamic=False, images=4, output=target, verbose=False, **options)
+    exported = YOLO(path)
+    assert exported.artefact.certificate["agreement"] == 1.0
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    expected = model.predict(list(pictures), precision="fp32", verbose=False, **options)
+    found = exported.predict(list(pictures), verbose=False, **options)
+    assert any(len(result.boxes) for result in expected)
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_allclose(other.boxes.data, one.boxes.data, atol=1e-3)
+        np.testing.assert_array_equal(other.masks.data, one.masks.data)
+
+
+@pytest.mark.parametrize("kind", ["onnx", "openvino"])
+def test_half_precision(kind: str, sources: dict[str, Path], folder: Path) -> None:
+    target = folder / f"half{FORMATS[kind].suffix}"
+    options = {"imgsz": 64, "images": 4, "dynamic": kind != "onnx", "verbose": False}
+    path = YOLO(sources["detect"]).export(format=kind, half=True, output=target, **options)
+    assert YOLO(path).artefact.precision == "fp16"
+
+
+def test_a_fixed_shape(sources: dict[str, Path], folder: Path) -> None:
+    model = YOLO(sources["detect"])
+    target = folder / "fixed.onnx"
+    exported = YOLO(model.export(imgsz=(64, 96), dynamic=False, batch=2, images=4, output=target, verbose=False))
+    assert exported.usual_size == (64, 96)
+    pictures = [np.full((50, 50, 3), shade, np.uint8) for shade in (10, 90, 200)]
+    assert len(exported.predict(pictures, verbose=False, conf=0.001)) == 3
+    with pytest.raises(ConfigError, match="takes canvases of 64x96"):
+        exported.predict(pictures[0], imgsz=64, verbose=False)
+
+
+def test_what_differs_leaves_nothing(sources: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Wrong:
+        def __init__(self, *_: object) -> None: ...
+        def __new__(cls, *given: object) -> torch.nn.Module:  # type: ignore[misc]
+            graph = original(*given)
+            graph.network.backbone.stem.conv.weight.data *= 2
+            return graph
+
+    original = __import__("yolov12.export.run", fromlist=["ExportGraph"]).ExportGraph
+    monkeypatch.setattr("yolov12.export.run.ExportGraph", Wrong)
+    target = tmp_path / "wrong.torchscript"
+    target.write_bytes(b"from before")
+    with pytest.raises(ExportError, match="Nothing was written"):
+        YOLO(sources["detect"]).export(format="torchscript", imgsz=64, images=4, output=target, verbose=False)
+    assert target.read_bytes() == b"from before"
+    assert [path.name for path in tmp_path.iterdir()] == ["wrong.torchscript"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"format": "onx"}, "--format 'onx'.*onnx"),
+        ({"format": "torchscript", "nms": True}, "--nms: torchscript files cannot have it; choose from onnx, openvino"),
+        ({"format": "torchscript", "half": True}, "--half: torchscript files cannot have it"),
+        ({"format": "openvino", "simplify": True}, "--simplify: is for onnx files"),
+        ({"conf": 0.3}, "--conf: has an effect only with --nms"),
+        ({"output": "a.tflite"}, "names of onnx exports end in .onnx"),
+    ],
+)
+def test_what_cannot_be_is_refused_first(options: dict[str, object], message: str, sources: dict[str, Path]) -> None:
+    with pytest.raises(ConfigError, match=message):
+        YOLO(sources["detect"]).export(**options)  # type: ignore[arg-type]
+
+
+def test_suppression_is_for_upright_boxes(sources: dict[str, Path]) -> None:
+    for task in ("obb", "classify"):
+        with pytest.raises(ConfigError, match=f"upright boxes, not for {task}"):
+            YOLO(sources[task]).export(nms=True)
+
+
+def test_a_folder_that_is_not_there(sources: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"the folder .* does not exist"):
+        YOLO(sources["detect"]).export(output=tmp_path / "no" / "a.onnx")
+
+
+def test_exported_files_do_not_train(blood: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be trained"):
+        YOLO(blood).train(data="x")
+    with pytest.raises(ConfigError, match="is an export already"):
+        YOLO(blood).export()
+    with pytest.raises(ConfigError, match=r"num_classes: .* is an exported file"):
+        YOLO(str(blood), num_classes=3)
+    with pytest.raises(CheckpointError, match=r"none\.onnx: no such file"):
+        YOLO("none.onnx")
+
+
+def test_the_commands(blood: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", str(blood)]) == 0
+    assert "contents are those that were certified" in capsys.readouterr().out
+    assert main(["verify", str(blood), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["failures"] == []
+    assert main(["predict", "--model", str(blood), str(sorted(sample_images().iterdir())[0]), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["detections"]
+    assert main(["verify", "gone.onnx"]) == 2
+    assert "no such file" in capsys.readouterr().err
