@@ -142,13 +142,18 @@ def val(words: argparse.Namespace) -> int:
 
 def open_model(words: argparse.Namespace) -> Predicting:
     """The model of a command that only runs it; exported files do without torch."""
+    from yolov12.api.ensemble import Ensemble
     from yolov12.api.exported import ExportedModel, is_exported
 
-    if is_exported(words.model):
-        return ExportedModel(words.model, offline=words.offline)
-    from yolov12.api.model import YOLO
+    models: list[Predicting] = []
+    for name in [words.model, *words.fuse]:
+        if is_exported(name):
+            models.append(ExportedModel(name, offline=words.offline))
+            continue
+        from yolov12.api.model import YOLO
 
-    return YOLO(words.model, layout=words.layout, offline=words.offline)
+        models.append(YOLO(name, layout=words.layout, offline=words.offline))
+    return models[0] if len(models) == 1 else Ensemble(models)
 
 
 def print_json(values: Mapping[str, Any]) -> None:

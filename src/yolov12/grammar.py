@@ -99,6 +99,7 @@ def build_parser() -> Parser:
     child.add_argument("source", nargs="*", help="files, folders, globs, https URLs, a camera number; default: samples")
     child.add_argument("--json", action="store_true", help="print one JSON object per image on stdout")
     add_model(child, DEFAULT_MODEL)
+    add_fusion(child)
     add_options(child, PredictConfig)
     child = verb("train", "train a model on a data set")
     add_model(child, FRESH_MODEL)
@@ -107,6 +108,7 @@ def build_parser() -> Parser:
     child = verb("val", "score a model on a data set, COCO-exact")
     child.add_argument("--json", action="store_true", help="print the metrics as JSON on stdout")
     add_model(child, None)
+    add_fusion(child)
     add_options(child, ValConfig)
     child = verb("info", "layers, shapes, parameters, GFLOPs of a model")
     child.add_argument("model", help="a file or a name")
@@ -166,6 +168,12 @@ def add_model(parser: Parser, default: str | None) -> None:
     text = "a model file, an embedded or published name" + (f" (default {default})" if default else "")
     parser.add_argument("--model", default=default, required=default is None, help=text)
     add_layout(parser)
+
+
+def add_fusion(parser: Parser) -> None:
+    """`--fuse`, which may be repeated: a list behind one flag would swallow the sources."""
+    text = "another detector of the same classes, whose boxes are fused with the model's; may be repeated"
+    parser.add_argument("--fuse", metavar="MODEL", action="append", default=[], help=text)
 
 
 def add_parts(parser: Parser) -> None:

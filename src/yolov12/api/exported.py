@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 from yolov12.api.predicting import Predicting
 from yolov12.artefact import Artefact
-from yolov12.config.parse import report_rounding, resolve
-from yolov12.config.run import ImageSize, ValConfig
+from yolov12.config.run import ImageSize
 from yolov12.errors import CheckpointError, ConfigError, SetupError, printable
 from yolov12.inference.backends import format_of
 from yolov12.inference.backends.base import Opened
@@ -77,13 +74,6 @@ class ExportedModel(Predicting):
 
     def _rect(self, wanted: bool) -> bool:
         return wanted and self.artefact.dynamic
-
-    def _val_config(self, options: Mapping[str, object]) -> ValConfig:
-        config = resolve(ValConfig, options).config
-        if not config.data:
-            raise ConfigError("--data is missing: name the data set's YAML file")
-        size = report_rounding(config.imgsz) if "imgsz" in options else self.size_to_use(verbose=config.verbose)
-        return dataclasses.replace(config, imgsz=size)
 
     def info(self, *, verbose: bool = True) -> Artefact:
         """What the file says of itself; printed when `verbose`."""

@@ -70,9 +70,13 @@ class Predicting(ABC):
         """What runs a prediction: the same, unless something faster is known."""
         return self.runtime(config.device, config.precision, config.runtime)
 
-    @abstractmethod
     def _val_config(self, options: Mapping[str, object]) -> ValConfig:
         """The options of a validation, with what the model's file says in place of those that were left out."""
+        config = resolve(ValConfig, options).config
+        if not config.data:
+            raise ConfigError("--data is missing: name the data set's YAML file")
+        size = report_rounding(config.imgsz) if "imgsz" in options else self.size_to_use(verbose=config.verbose)
+        return dataclasses.replace(config, imgsz=size)
 
     def _rect(self, wanted: bool) -> bool:
         """Whether canvases are cut to the picture's shape."""

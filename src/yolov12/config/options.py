@@ -96,6 +96,9 @@ class ValOptions(TypedDict, total=False):
     device: str | int
     precision: str
     runtime: str
+    tile: int
+    overlap: float
+    augment: bool
     protocol: str
     single_cls: bool
     on_bad_label: str
@@ -119,6 +122,9 @@ class PredictOptions(TypedDict, total=False):
     agnostic_nms: bool
     precision: str
     runtime: str
+    tile: int
+    overlap: float
+    augment: bool
     half: bool
     device: str | int
     batch: int

@@ -24,6 +24,7 @@ from yolov12.data.index import ImageIndex
 from yolov12.detections import Decoded
 from yolov12.errors import ConfigError, DataError, ImageError
 from yolov12.evaluation.plan import Pixels, Placed, plan
+from yolov12.inference.looks import Looks, look_closely
 from yolov12.inference.progress import new_bar
 from yolov12.inference.runtime import Runtime
 from yolov12.matching import MAX_DETECTIONS
@@ -98,10 +99,21 @@ def evaluate(runtime: Runtime, index: ImageIndex, config: ValConfig, task: str =
     job = _Job(index, config, task, options)
     compared: list[Any] = [None] * len(index)
     speed = Speed()
-    threads = min(4, os.cpu_count() or 1)
     bar = new_bar(TextColumn("{task.description}"), shown=config.verbose and len(index) > 0)
-    with ThreadPoolExecutor(threads, thread_name_prefix="evaluate") as pool, bar as progress:
+    with bar as progress:
         shown = progress.add_task(index.report.split, total=len(index))
+        work = _look_closely if config.tile or config.augment else _in_batches
+        for done in work(runtime, job, compared, speed):
+            progress.advance(shown, done)
+    metrics = score(index, compared, task)
+    metrics.speed = speed.per_image(metrics.images)
+    return metrics
+
+
+def _in_batches(runtime: Runtime, job: _Job, compared: list[Any], speed: Speed) -> Iterator[int]:
+    """Fill `compared`, reading ahead; yields how many images were done each time."""
+    threads = min(4, os.cpu_count() or 1)
+    with ThreadPoolExecutor(threads, thread_name_prefix="evaluate") as pool:
         waiting: deque[list[tuple[int, Future[tuple[Any, float]]]]] = deque()
         for batch, canvases in _read_ahead(pool, job, speed):
             if batch:
@@ -112,12 +124,29 @@ def evaluate(runtime: Runtime, index: ImageIndex, config: ValConfig, task: str =
                 waiting.append([(placed.index, pool.submit(job.finish, placed, one)) for placed, one in pairs])
             while len(waiting) > BATCHES_AHEAD:
                 _collect(waiting.popleft(), compared, speed)
-            progress.advance(shown, len(batch))
+            yield len(batch)
         while waiting:
             _collect(waiting.popleft(), compared, speed)
-    metrics = score(index, compared, task)
-    metrics.speed = speed.per_image(metrics.images)
-    return metrics
+
+
+def _look_closely(runtime: Runtime, job: _Job, compared: list[Any], speed: Speed) -> Iterator[int]:
+    """Fill `compared` with several looks at each picture (see `inference.looks`); yields 1 for each."""
+    index, config = job.index, job.config
+    if not TASKS[job.task].boxes or config.protocol != "predict" or config.single_cls:
+        raise ConfigError("--tile and --augment: not for classifiers, --protocol reference or --single_cls")
+    looks = Looks(config.imgsz, config.rect, config.tile, config.overlap, config.augment, config.batch)
+    for i in range(len(index)):
+        started = time.perf_counter()
+        try:
+            image = read_image(index.paths[i], max_pixels=config.max_pixels)
+        except ImageError:
+            if config.on_bad_label == "error":
+                raise
+        else:
+            found = look_closely(image, runtime, job.task, len(index.names), job.options, looks)
+            speed.inference += time.perf_counter() - started
+            compared[i] = compare_image(index, i, found, job.task)
+        yield 1
 
 
 def _read_ahead(pool: ThreadPoolExecutor, job: _Job, speed: Speed) -> Iterator[tuple[list[Placed], Pixels]]:

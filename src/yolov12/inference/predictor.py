@@ -27,6 +27,7 @@ from yolov12.data.letterbox import Letterbox
 from yolov12.data.sources import Item, Source, SourceOptions, open_source
 from yolov12.detections import Decoded, Detections
 from yolov12.errors import ConfigError, SourceError, did_you_mean
+from yolov12.inference.looks import Looks, look_closely
 from yolov12.inference.progress import with_progress
 from yolov12.inference.runtime import Runtime
 from yolov12.postprocess import POSTPROCESS, NmsOptions, Placement
@@ -94,6 +95,8 @@ class Predictor:
             classes=class_numbers(config.classes, self.names),
             agnostic=config.agnostic_nms,
         )
+        if (config.tile or config.augment) and not TASKS[self.task].boxes:
+            raise ConfigError("--tile and --augment are about objects: a classifier looks at whole pictures, once")
         opened = open_source(source, SourceOptions(config.max_pixels, config.vid_stride))
         call = _Call(self.runtime, self.names, self.task, config, options)
         results = _bounded(_start(call, opened), config)
@@ -145,6 +148,44 @@ class _Call:
         keep = image.nbytes <= KEPT_BYTES or not item.again
         return Placed(item, view, canvas, image if keep else None, _since(started))
 
+    @property
+    def looks(self) -> Looks:
+        """How many times, and where, each picture is looked at."""
+        config = self.config
+        return Looks(config.imgsz, config.rect, config.tile, config.overlap, config.augment, config.batch)
+
+    def look(self, item: Item, *, alone: bool) -> Result:
+        """The result of several looks at one picture; an error is raised if it is the only one."""
+        started = time.perf_counter()
+        try:
+            image = item.load()
+        except SourceError as error:
+            if alone:
+                raise
+            return Result.failed(item.name, self.names, str(error), item.frame)
+        loaded = _since(started)
+        started = time.perf_counter()
+        found = look_closely(image, self.runtime, self.task, len(self.names), self.options, self.looks)
+        speed = {"preprocess": loaded, "inference": _since(started), "postprocess": 0.0}
+        keep = image.nbytes <= KEPT_BYTES or not item.again
+        return self._result(item, found, (image.shape[0], image.shape[1]), image if keep else None, speed)
+
+    def _result(
+        self, item: Item, found: Detections, shape: tuple[int, int], pixels: Pixels | None, speed: dict[str, float]
+    ) -> Result:
+        return Result(
+            path=item.name,
+            names=self.names,
+            orig_shape=shape,
+            **_parts(found, shape),
+            pixels=pixels,
+            reload=item.load if item.again else None,
+            frame=item.frame,
+            speed=speed,
+            runtime=self.runtime.name,
+            precision=self.runtime.precision,
+        )
+
     def run(self, batch: Sequence[Ready]) -> list[Result]:
         """Results of images on equal canvases, or of items that failed."""
         placed = [one for one in batch if isinstance(one, Placed)]
@@ -161,19 +202,8 @@ class _Call:
         started = time.perf_counter()
         view = cast(Placement, placed.view)  # a picture to classify has no way back, and needs none
         found = POSTPROCESS[self.task](decoded, view, len(self.names), self.options)
-        shape = placed.view.source
-        return Result(
-            path=placed.item.name,
-            names=self.names,
-            orig_shape=shape,
-            **_parts(found, shape),
-            pixels=placed.pixels,
-            reload=placed.item.load if placed.item.again else None,
-            frame=placed.item.frame,
-            speed={"preprocess": placed.milliseconds, "inference": inference, "postprocess": _since(started)},
-            runtime=self.runtime.name,
-            precision=self.runtime.precision,
-        )
+        speed = {"preprocess": placed.milliseconds, "inference": inference, "postprocess": _since(started)}
+        return self._result(placed.item, found, placed.view.source, placed.pixels, speed)
 
 
 def _parts(found: Detections, shape: tuple[int, int]) -> dict[str, Any]:
@@ -192,11 +222,14 @@ def _parts(found: Detections, shape: tuple[int, int]) -> dict[str, Any]:
 def _start(call: _Call, source: Source) -> Iterator[Result]:
     """The way of working that fits the kind of source."""
     if source.kind == "single":
-        return _single(call, next(source.items))
-    if source.kind == "camera":
+        item = next(source.items)
+        return iter([call.look(item, alone=True)]) if call.looks.several else _single(call, item)
+    if source.kind == "camera" and not call.looks.several:
         return (call.run([call.prepare(item)])[0] for item in source.items)
     batch = call.config.batch
     # Frames are of one size and cannot be read again: no more of them wait than run together.
+    if call.looks.several:
+        return (call.look(item, alone=False) for item in source.items)
     return _many(call, source.items, batch if source.kind == "video" else max(WINDOW, batch))
 
 

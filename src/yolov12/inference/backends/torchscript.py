@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ class TorchScriptBackend:
         if self._device != "cpu" and not torch.cuda.is_available():
             raise SetupError(f"--device {self._device}: torch sees no CUDA device here")
         described = {DESCRIPTION_FILE: ""}
-        with reading(path):
+        with reading(path), warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # torch would rather see torch.export
             data = io.BytesIO(path.read_bytes())
             self._module: Any = torch.jit.load(data, map_location=self._device, _extra_files=described)
             self.artefact = read_artefact(_text(described[DESCRIPTION_FILE]))
