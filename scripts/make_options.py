@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from yolov12.config.run import CompareConfig, ExportConfig, PredictConfig, TrainConfig, ValConfig
+from yolov12.config.run import BenchmarkConfig, CompareConfig, ExportConfig, PredictConfig, TrainConfig, ValConfig
 
 TARGET = Path(__file__).resolve().parents[1] / "src/yolov12/config/options.py"
 HEADER = '''"""The keyword arguments of the facade's methods, for editors and type checkers.
@@ -34,7 +34,7 @@ LOOSER = {
 def render() -> str:
     """The text of the module."""
     parts = [HEADER]
-    for config in (TrainConfig, ValConfig, PredictConfig, CompareConfig, ExportConfig):
+    for config in (TrainConfig, ValConfig, PredictConfig, CompareConfig, ExportConfig, BenchmarkConfig):
         verb = config.__name__.removesuffix("Config")
         lines = [f"    {field.name}: {LOOSER.get(field.name, field.type)}" for field in dataclasses.fields(config)]
         parts.append(

@@ -17,10 +17,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from yolov12.config.run import CheckConfig, CompareConfig, ExportConfig, PredictConfig, TrainConfig, ValConfig
+from yolov12.config.run import (
+    BenchmarkConfig,
+    CheckConfig,
+    CompareConfig,
+    ExportConfig,
+    PredictConfig,
+    TrainConfig,
+    ValConfig,
+)
 from yolov12.config.synthetic import SyntheticConfig
 from yolov12.errors import ImageError, ResourceError, YoloError
-from yolov12.grammar import chosen_parts, explicit_options, parse, unknown_words
+from yolov12.grammar import chosen_parts, explicit_options, milliseconds, parse, unknown_words
 
 if TYPE_CHECKING:
     from yolov12.api.predicting import Predicting
@@ -75,7 +83,7 @@ def run(words: list[str]) -> int:
 
 def predict(words: argparse.Namespace) -> int:
     """Print what is found, or JSON lines; exit code 1 when an input was skipped."""
-    from yolov12.samples import sample_images
+    from yolov12.api.opening import sample_images
 
     options = explicit_options(words, PredictConfig)
     if not words.source:
@@ -141,18 +149,11 @@ def val(words: argparse.Namespace) -> int:
 
 
 def open_model(words: argparse.Namespace) -> Predicting:
-    """The model of a command that only runs it; exported files do without torch."""
+    """The model of a command that only runs it, or several that answer together."""
     from yolov12.api.ensemble import Ensemble
-    from yolov12.api.exported import ExportedModel, is_exported
+    from yolov12.api.opening import open_predicting
 
-    models: list[Predicting] = []
-    for name in [words.model, *words.fuse]:
-        if is_exported(name):
-            models.append(ExportedModel(name, offline=words.offline))
-            continue
-        from yolov12.api.model import YOLO
-
-        models.append(YOLO(name, layout=words.layout, offline=words.offline))
+    models = [open_predicting(name, layout=words.layout, offline=words.offline) for name in [words.model, *words.fuse]]
     return models[0] if len(models) == 1 else Ensemble(models)
 
 
@@ -187,8 +188,7 @@ def info(words: argparse.Namespace) -> int:
 
 def trace(words: argparse.Namespace) -> int:
     """Print the walk through a model's layers; exit code 1 when one of them is dead or exploding."""
-    from yolov12.api.model import YOLO
-    from yolov12.engine.trace_plot import draw_trace
+    from yolov12.api.model import YOLO, draw_trace
     from yolov12.loading import is_model_name
 
     fresh = is_model_name(words.model)  # a published name is described without downloading it
@@ -263,9 +263,35 @@ def compare(words: argparse.Namespace) -> int:
     return left_out(comparison.save_dir)
 
 
+def benchmark(words: argparse.Namespace) -> int:
+    """Measure models in many settings, print the table or JSON."""
+    from yolov12.api.benchmark import benchmark_models
+
+    options = explicit_options(words, BenchmarkConfig)
+    found = benchmark_models(words.models, offline=words.offline, **options)
+    if words.json:
+        print_json(found.to_dict())
+    else:
+        print(found.markdown())
+        print(f"results: {found.save_dir}")
+    return 0
+
+
+def select(words: argparse.Namespace) -> int:
+    """Propose the most accurate setting within a time budget."""
+    from yolov12.api.benchmark import command_for, select_setting
+
+    options = explicit_options(words, BenchmarkConfig)
+    line, found = select_setting(words.models, milliseconds(words.budget), offline=words.offline, **options)
+    print(f"{line.setting}: {(line.milliseconds or (0,))[0]:.1f} ms, accuracy {line.accuracy:.4f}")
+    print(command_for(line))
+    print(f"results: {found.save_dir}")
+    return 0
+
+
 def data_synth(words: argparse.Namespace) -> int:
     """Write synthetic scenes."""
-    from yolov12.data.synthetic import write_synthetic
+    from yolov12.api.data import write_synthetic
 
     options = explicit_options(words, SyntheticConfig)
     print(f"data set: {write_synthetic(Path(words.folder), **options)}")
@@ -305,6 +331,8 @@ VERBS: dict[str, Callable[[argparse.Namespace], int]] = {
     "verify": verify,
     "convert": convert,
     "compare": compare,
+    "benchmark": benchmark,
+    "select": select,
     "data synth": data_synth,
     "data check": data_check,
     "models": models,

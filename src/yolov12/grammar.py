@@ -18,6 +18,7 @@ from yolov12.config.necks import NECK_CONFIGS
 from yolov12.config.parse import field_types, from_text, resolve
 from yolov12.config.run import (
     PRECISIONS,
+    BenchmarkConfig,
     CheckConfig,
     CompareConfig,
     ExportConfig,
@@ -138,6 +139,17 @@ def build_parser() -> Parser:
     child.add_argument("--json", action="store_true", help="print the comparison as JSON on stdout")
     add_layout(child)
     add_options(child, CompareConfig)
+    for name, text in (
+        ("benchmark", "time models by runtime, precision, size and batch, and score them"),
+        ("select", "propose the most accurate setting within a time budget"),
+    ):
+        child = verb(name, text)
+        child.add_argument("models", nargs="+", help="model files, exported files, embedded or published names")
+        if name == "select":
+            child.add_argument("--budget", required=True, help="time per picture, such as 30ms")
+        child.add_argument("--json", action="store_true", help="print as JSON on stdout")
+        add_layout(child)
+        add_options(child, BenchmarkConfig)
     child = verb(f"{GROUP} synth", "write a data set of synthetic scenes")
     child.add_argument("folder", help="a new or empty folder")
     add_options(child, SyntheticConfig)
@@ -226,6 +238,14 @@ def add_options(parser: Parser, config_type: type[Any]) -> None:
             metavar=field.name.upper(),
             nargs="+" if several else None,
         )
+
+
+def milliseconds(text: str) -> float:
+    """A time such as `30ms`, `0.5s` or `30`, in milliseconds."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|)", text.strip())
+    if not found or not float(found[1]):
+        raise ConfigError(f"--budget {text!r}: expected a time such as 30ms or 0.5s")
+    return float(found[1]) * (1000 if found[2] == "s" else 1)
 
 
 def gather_sources(words: argparse.Namespace, unknown: list[str]) -> None:

@@ -22,13 +22,16 @@ ALLOWED = {
     "keypoints": set(),
     "detections": {"results"},
     "atomic": {"errors"},
+    "extras": {"errors"},
+    "samples": {"errors"},
+    "artefact": {"errors", "config"},
     "config": {"errors"},
     "ops": {"errors"},
     "folders": {"errors", "atomic"},
     "download": {"errors", "atomic", "version"},
     "hub": {"errors", "config", "atomic", "download", "folders"},
     "models": {"errors", "config", "ops"},
-    "results": {"errors", "drawing", "atomic"},
+    "results": {"errors", "drawing", "atomic", "extras"},
     "drawing": {"errors"},
     "data": BASE,
     "matching": {"errors", "ops", "data"},
@@ -37,11 +40,13 @@ ALLOWED = {
     "checkpoint": {"errors", "config", "ops", "models", "data", "atomic"},
     "metrics": DATA | {"matching", "postprocess"},
     "visualize": {"errors", "results", "drawing", "atomic"},
-    "inference": SCORES,
+    "inference": SCORES | {"artefact", "extras"},
     "evaluation": SCORES | {"inference", "metrics", "drawing"},
+    "export": SCORES | {"artefact", "extras", "inference", "evaluation"},
+    "tuning": SCORES | {"extras", "inference", "export", "folders"},
     "engine": SCORES | {"inference", "metrics", "evaluation", "folders", "drawing"},
     "api": None,
-    "inspection": SCORES | {"inference", "evaluation", "engine", "loading"},
+    "inspection": SCORES | {"inference", "evaluation", "engine", "loading", "samples"},
     "composition": {"errors", "config", "api"},
     "loading": SCORES | {"hub"},
     "grammar": {"errors", "config", "version"},
@@ -148,7 +153,7 @@ def test_public_names() -> None:
 
     assert set(yolov12.__all__) == {
         *("EMBEDDED_MODELS", "YOLO", "Result", "__version__"),
-        *("DetectionHead", "FPNPANNeck", "TransformerBackbone", "YoloV12"),
+        *("DetectionHead", "ExportedModel", "FPNPANNeck", "TransformerBackbone", "YoloV12"),
     }
     assert all(getattr(yolov12, name) is not None for name in yolov12.__all__)
     with pytest.raises(AttributeError, match="public names"):

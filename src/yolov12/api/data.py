@@ -11,6 +11,7 @@ from yolov12.config.run import CheckConfig
 from yolov12.data.dataset import load_index, read_data_config
 from yolov12.data.index import DataReport
 from yolov12.data.label_formats import check_format
+from yolov12.data.synthetic import write_synthetic as write_synthetic
 from yolov12.errors import DataError
 
 

@@ -58,5 +58,6 @@ class Ensemble(Predicting):
         runtimes = [model.runtime(device, precision, runtime) for model in self._models]
         return FusedRuntime(runtimes, len(self.names), self._weights)
 
-    def _rect(self, wanted: bool) -> bool:
-        return all(model._rect(wanted) for model in self._models)
+    def rect(self, wanted: bool) -> bool:
+        """Only if all can."""
+        return all(model.rect(wanted) for model in self._models)

@@ -72,7 +72,8 @@ class ExportedModel(Predicting):
                 self._runtimes[device, precision] = opened
             return self._runtimes[device, precision]
 
-    def _rect(self, wanted: bool) -> bool:
+    def rect(self, wanted: bool) -> bool:
+        """Only where shapes are free."""
         return wanted and self.artefact.dynamic
 
     def info(self, *, verbose: bool = True) -> Artefact:

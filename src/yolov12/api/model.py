@@ -29,6 +29,7 @@ from yolov12.config.variants import usual_size
 from yolov12.data.contract import contract
 from yolov12.engine.run import prepare_resume, start_training
 from yolov12.engine.trace import Trace
+from yolov12.engine.trace_plot import draw_trace as draw_trace
 from yolov12.engine.trainer import BEST
 from yolov12.errors import CheckpointError, ConfigError, UserError
 from yolov12.export.plan import ExportPlan, check_abilities, target_of

@@ -78,7 +78,7 @@ class Predicting(ABC):
         size = report_rounding(config.imgsz) if "imgsz" in options else self.size_to_use(verbose=config.verbose)
         return dataclasses.replace(config, imgsz=size)
 
-    def _rect(self, wanted: bool) -> bool:
+    def rect(self, wanted: bool) -> bool:
         """Whether canvases are cut to the picture's shape."""
         return wanted
 
@@ -110,7 +110,7 @@ class Predicting(ABC):
                 raise ConfigError(f"--half and --precision {config.precision} contradict each other: leave one out")
             config = dataclasses.replace(config, precision="fp16")
         size = report_rounding(config.imgsz) if "imgsz" in options else self.usual_size
-        config = dataclasses.replace(config, imgsz=size, rect=self._rect(config.rect))
+        config = dataclasses.replace(config, imgsz=size, rect=self.rect(config.rect))
         runtime = self._runtime_for(config)
         results = written(Predictor(runtime, self.names, self.task).predict(source, config), config, self.task)
         if config.verbose and "imgsz" not in options:
@@ -134,7 +134,7 @@ class Predicting(ABC):
         What is left out is as in the model's training: `imgsz`, and `data` with its `single_cls`.
         """
         config = self._val_config(options)
-        config = dataclasses.replace(config, rect=self._rect(config.rect))
+        config = dataclasses.replace(config, rect=self.rect(config.rect))
         index = load_index(
             config.data,
             config.split,

@@ -180,3 +180,22 @@ class ExportOptions(TypedDict, total=False):
     split: str
     images: int
     verbose: bool
+
+
+class BenchmarkOptions(TypedDict, total=False):
+    """Options of `benchmark`."""
+
+    data: str | PathLike[str]
+    split: str
+    fraction: float
+    runtimes: str
+    precisions: str
+    sizes: str
+    batches: str
+    rounds: int
+    device: str | int
+    plots: bool
+    project: str | PathLike[str]
+    name: str
+    exist_ok: bool
+    verbose: bool

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from yolov12.config.run import (
+    BenchmarkConfig,
     CheckConfig,
     CompareConfig,
     ExportConfig,
@@ -28,7 +29,7 @@ from yolov12.config.run import (
 )
 from yolov12.errors import ConfigError, did_you_mean
 
-C = TypeVar("C", TrainConfig, ValConfig, PredictConfig, CheckConfig, CompareConfig, ExportConfig)
+C = TypeVar("C", TrainConfig, ValConfig, PredictConfig, CheckConfig, CompareConfig, ExportConfig, BenchmarkConfig)
 
 STRIDE = 32
 """Canvas sides are multiples of this: the largest stride of the network."""

@@ -203,6 +203,26 @@ class CompareConfig:
 
 
 @dataclass(frozen=True)
+class BenchmarkConfig:
+    """Options of `benchmark` and `select`; lists have commas."""
+
+    data: str = option("", "data set to score on; empty: times only, of the sample pictures")
+    split: str = option("val", "which split of it", choices=("train", "val", "test"))
+    fraction: float = option(1.0, "part of the split to use", low=0.0001, high=1)
+    runtimes: str = option("torch,openvino,onnx", f"of {', '.join(RUNTIMES)}")
+    precisions: str = option("auto", f"of {', '.join(PRECISIONS)}")
+    sizes: str = option("", "sides of the canvas; empty: that of the training")
+    batches: str = option("1", "pictures per call")
+    rounds: int = option(30, "times that each setting has its turn", low=5, high=100_000)
+    device: str = option("auto", DEVICE_HELP)
+    plots: bool = option(True, "draw accuracy over time")
+    project: str = option("", "folder for runs; empty: runs/<task>")
+    name: str = option("benchmark", "name of this run's folder")
+    exist_ok: bool = option(False, "write into an existing run folder instead of numbering a new one")
+    verbose: bool = option(True, "print progress")
+
+
+@dataclass(frozen=True)
 class PredictConfig:
     """Options of `predict`."""
 

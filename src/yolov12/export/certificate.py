@@ -24,11 +24,11 @@ from yolov12.data.index import ImageIndex
 from yolov12.data.letterbox import Letterbox
 from yolov12.detections import Decoded
 from yolov12.errors import ExportError
+from yolov12.evaluation.benchmark import main_score, score_name
 from yolov12.evaluation.evaluator import evaluate
 from yolov12.inference.exported import ExportedRuntime
 from yolov12.inference.runtime import Runtime
 from yolov12.inference.tolerance import LIMITS, differences
-from yolov12.metrics import ClassificationMetrics, Metrics
 from yolov12.postprocess import NmsOptions, select
 from yolov12.postprocess.rotated import select_rotated
 
@@ -179,15 +179,7 @@ def _scores(reference: Runtime, exported: ExportedRuntime, check: Check) -> dict
         return {"metric": None, "expected": None, "found": None, "loss": None}
     config = ValConfig(imgsz=artefact.imgsz, rect=artefact.dynamic, batch=1, verbose=False)
     expected, found = (main_score(evaluate(one, check.index, config, artefact.task)) for one in (reference, exported))
-    metric = "top-1" if not TASKS[artefact.task].boxes else "AP50-95"
-    return {"metric": metric, "expected": expected, "found": found, "loss": expected - found}
-
-
-def main_score(metrics: Metrics) -> float:
-    """The score that models are ranked by: of the most detailed part that the task has."""
-    if isinstance(metrics, ClassificationMetrics):
-        return metrics.top1
-    return float(list(metrics.parts.values())[-1].map)  # type: ignore[attr-defined]
+    return {"metric": score_name(artefact.task), "expected": expected, "found": found, "loss": expected - found}
 
 
 def certified(artefact: Artefact, certificate: Mapping[str, Any]) -> Artefact:
