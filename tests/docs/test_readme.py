@@ -33,7 +33,7 @@ def commands(readme: str) -> list[list[str]]:
     return [shlex.split(command, comments=True)[1:] for command in ours]
 
 
-@pytest.mark.parametrize("readme", [*READMES, "docs/tasks.md"])
+@pytest.mark.parametrize("readme", [*READMES, "docs/tasks.md", "docs/export.md", "docs/prediction.md"])
 def test_commands_parse(readme: str) -> None:
     for words in commands(readme):
         known, unknown = build_parser().parse_known_args(join_verb(words))

@@ -32,8 +32,7 @@ from yolov12.engine.trace import Trace
 from yolov12.engine.trace_plot import draw_trace as draw_trace
 from yolov12.engine.trainer import BEST
 from yolov12.errors import CheckpointError, ConfigError, UserError
-from yolov12.export.plan import ExportPlan, check_abilities, target_of
-from yolov12.export.run import check_pictures, describe, run_export
+from yolov12.export.run import Origin, export_model
 from yolov12.hub import is_stored
 from yolov12.inference.attention_maps import Explained
 from yolov12.inference.device import resolve_device
@@ -64,14 +63,14 @@ class YOLO(Predicting):
     and `to` change the object.
     """
 
-    def __new__(cls, model: str | Path | ModelConfig, **options: Any) -> Self:
+    def __new__(cls, *arguments: Any, **options: Any) -> Self:
         """Exported files become an `ExportedModel`, which needs no network in memory."""
-        if not is_exported(model):
+        model = arguments[0] if arguments else options.pop("model", None)
+        if cls is not YOLO or not is_exported(model):
             return super().__new__(cls)
         wanted = {"offline": options.pop("offline", None)}
-        options = {name: value for name, value in options.items() if value != DEFAULTS.get(name)}
-        refuse_options(str(model), **options)
-        return ExportedModel(str(model), **wanted)  # type: ignore[return-value]
+        refuse_options(model, **{name: value for name, value in options.items() if value != DEFAULTS.get(name)})
+        return ExportedModel(model, **wanted)  # type: ignore[return-value]
 
     def __init__(
         self,
@@ -224,14 +223,10 @@ class YOLO(Predicting):
         config = resolve(ExportConfig, options).config
         size = report_rounding(config.imgsz) if "imgsz" in options else self.size_to_use(verbose=config.verbose)
         config = dataclasses.replace(config, imgsz=size)
-        wanted = check_abilities(config, self.config, frozenset(options))
         beside = self.path if self.path is not None and not is_stored(self.path) else Path(self._own_name())
-        target = target_of(config, wanted, beside)
-        file = self._as_file()
-        plan = ExportPlan(wanted, describe(file, config, wanted, self.trained_size), target, config.simplify)
-        trained_on = str(saved_options(self.metadata).get("data", ""))
-        with check_pictures(config, file, trained_on, single_cls=is_single_class(self.metadata)) as check:
-            return run_export(self.model, plan, check, verbose=config.verbose)
+        data = str(saved_options(self.metadata).get("data", ""))
+        origin = Origin(self.trained_size, data, is_single_class(self.metadata))
+        return export_model(self.model, self._as_file(), config, frozenset(options), beside, origin)
 
     def _own_name(self) -> str:
         """A file name for what is made of this model."""

@@ -171,6 +171,8 @@ class ExportOptions(TypedDict, total=False):
     batch: int
     dynamic: bool
     half: bool
+    int8: bool
+    calibration: int
     simplify: bool
     nms: bool
     conf: float

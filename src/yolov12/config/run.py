@@ -160,6 +160,8 @@ class ExportConfig:
     batch: int = option(1, "pictures in one call of a graph of fixed shape", low=1, high=65_536)
     dynamic: bool = option(True, "any batch, height and width (multiples of 32), where the format can")
     half: bool = option(False, "16-bit weights, where the format can")
+    int8: bool = option(False, "8-bit whole numbers, calibrated on the training pictures of --data")
+    calibration: int = option(128, "with --int8: pictures to calibrate on", low=1, high=100_000)
     simplify: bool = option(False, "ONNX: also run onnxslim over the graph")
     nms: bool = option(False, "suppression inside the graph: rows of box, score, class instead of dense output")
     conf: float = option(0.25, "with --nms: lowest score", low=0, high=1)

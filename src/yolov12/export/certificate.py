@@ -87,7 +87,7 @@ def certify(reference: Runtime, exported: ExportedRuntime, check: Check) -> dict
 def limits_of(artefact: Artefact) -> dict[str, float]:
     """What a file of this precision may differ by; int8 is judged by its scores alone."""
     if artefact.precision == "int8":
-        return {}
+        return {"loss": MAP_LOSS["int8"]}
     share = FULL if artefact.precision == "fp32" else 1.0
     names = ["scores"] if not TASKS[artefact.task].boxes else list(LIMITS)
     limits = {name: LIMITS[name] * share for name in names}

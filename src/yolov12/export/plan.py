@@ -10,6 +10,7 @@ from yolov12.config.model import ModelConfig
 from yolov12.config.run import ExportConfig
 from yolov12.config.tasks import TASKS
 from yolov12.errors import ConfigError, UserError, printable
+from yolov12.export.quantization import Calibration
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Format:
     dynamic  free batch, height and width
     half     16-bit weights
     nms      suppression inside the graph
+    int8     8-bit whole numbers, calibrated on pictures
     """
 
     name: str
@@ -29,13 +31,14 @@ class Format:
     dynamic: bool = False
     half: bool = False
     nms: bool = False
+    int8: bool = False
 
 
 FORMATS = {
     one.name: one
     for one in (
         Format("onnx", ".onnx", "onnx", dynamic=True, half=True, nms=True),
-        Format("openvino", "_openvino_model", "openvino", dynamic=True, half=True, nms=True),
+        Format("openvino", "_openvino_model", "openvino", dynamic=True, half=True, nms=True, int8=True),
         Format("torchscript", ".torchscript", "cpu", dynamic=True, half=False),
     )
 }
@@ -43,18 +46,19 @@ FORMATS = {
 
 @dataclass(frozen=True)
 class ExportPlan:
-    """One export: the format, the description without its certificate, and the target."""
+    """One export: the format, the description without its certificate, the target, and what int8 is calibrated on."""
 
     format: Format
     artefact: Artefact
     target: Path
-    simplify: bool
+    simplify: bool = False
+    calibration: Calibration | None = None
 
 
 def check_abilities(config: ExportConfig, model: ModelConfig, said: frozenset[str]) -> Format:
     """The format of an export; ConfigError for what it, or the task, cannot do. `said`: options that were given."""
     wanted = FORMATS[config.format]
-    for ability in ("dynamic", "half", "nms"):
+    for ability in ("dynamic", "half", "nms", "int8"):
         if getattr(config, ability) and not getattr(wanted, ability) and ability in said:
             able = ", ".join(name for name, one in FORMATS.items() if getattr(one, ability))
             raise ConfigError(f"--{ability}: {config.format} files cannot have it; choose from {able}")
@@ -63,6 +67,8 @@ def check_abilities(config: ExportConfig, model: ModelConfig, said: frozenset[st
         raise ConfigError(f"--nms: suppression inside the graph is for upright boxes, not for {model.task}")
     if config.simplify and config.format != "onnx":
         raise ConfigError(f"--simplify: is for onnx files, not for {config.format}")
+    if config.int8 and (config.half or config.nms):
+        raise ConfigError(f"--int8 and --{'half' if config.half else 'nms'} contradict each other: leave one out")
     if idle := [name for name in ("conf", "iou", "max_det") if name in said and not config.nms]:
         raise ConfigError(f"--{idle[0]}: has an effect only with --nms")
     return wanted

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -31,7 +32,8 @@ from yolov12.evaluation.labels import suited
 from yolov12.export import probe
 from yolov12.export.certificate import Check, certified, certify, summary
 from yolov12.export.graph import ExportGraph
-from yolov12.export.plan import ExportPlan, Format
+from yolov12.export.plan import ExportPlan, Format, check_abilities, target_of
+from yolov12.export.quantization import Calibration
 from yolov12.export.writers import WRITERS
 from yolov12.inference.exported import open_exported
 from yolov12.inference.torch_runtime import TorchRuntime
@@ -41,6 +43,40 @@ from yolov12.version import __version__
 LEAST_IMAGES, LEAST_DETECTIONS = 32, 100
 """A check on less is called weak."""
 SCENES = 48
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Of a model's training: the side of its pictures, the data set, whether all classes were one."""
+
+    size: int | None = None
+    data: str = ""
+    single_cls: bool = False
+
+
+def export_model(
+    model: Detector, file: ModelFile, config: ExportConfig, said: frozenset[str], beside: Path, origin: Origin
+) -> Path:
+    """Export as the options ask, of which `said` were given; the target's name follows from `beside` unless it was."""
+    wanted = check_abilities(config, file.config, said)
+    target = target_of(config, wanted, beside)
+    calibration = calibration_pictures(config, file, origin) if config.int8 else None
+    artefact = describe(file, config, wanted, origin.size)
+    plan = ExportPlan(wanted, artefact, target, config.simplify, calibration)
+    with check_pictures(config, file, origin) as check:
+        if config.int8 and not check.labelled:
+            raise ConfigError(f"--int8: the labels of {check.pictures} are not of the model's classes; name --data")
+        return run_export(model, plan, check, verbose=config.verbose)
+
+
+def calibration_pictures(config: ExportConfig, file: ModelFile, origin: Origin) -> Calibration:
+    """The pictures that int8 is calibrated on: of the training split."""
+    data = config.data or origin.data
+    if not data:
+        raise ConfigError("--int8: --data is missing: name a data set with training pictures to calibrate on")
+    index = limited(data, "train", file.config.task, config.calibration, single_cls=origin.single_cls)
+    blame = f"{printable(data)} does not suit the model"
+    return Calibration(suited(index, file.names, file.config.keypoint_shape, blame=blame, single_cls=origin.single_cls))
 
 
 def describe(file: ModelFile, config: ExportConfig, wanted: Format, trained_at: int | None) -> Artefact:
@@ -55,7 +91,7 @@ def describe(file: ModelFile, config: ExportConfig, wanted: Format, trained_at: 
         imgsz=(side, side) if isinstance(side, int) else side,
         batch=1 if dynamic else config.batch,
         dynamic=dynamic,
-        precision="fp16" if config.half else "fp32",
+        precision="int8" if config.int8 else "fp16" if config.half else "fp32",
         preprocess=contract(task),
         suppression=Suppression(config.conf, config.iou, config.max_det) if config.nms else None,
         keypoint_shape=file.config.keypoint_shape,
@@ -101,12 +137,10 @@ def run_export(model: Detector, plan: ExportPlan, check: Check, *, verbose: bool
 
 
 @contextmanager
-def check_pictures(
-    config: ExportConfig, file: ModelFile, trained_on: str, *, single_cls: bool = False
-) -> Iterator[Check]:
+def check_pictures(config: ExportConfig, file: ModelFile, origin: Origin) -> Iterator[Check]:
     """The pictures of the check: of --data, else of the training's data set if it is there, else synthetic scenes."""
-    task = file.config.task
-    for data in (config.data, trained_on):
+    task, single_cls = file.config.task, origin.single_cls
+    for data in (config.data, origin.data):
         if not data:
             continue
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from yolov12.export.graph import CANVAS, ExportGraph
 from yolov12.export.plan import ExportPlan
+from yolov12.export.quantization import quantized
 from yolov12.export.suppression import add_suppression
 from yolov12.extras import require
 from yolov12.inference.backends.base import DESCRIPTION, DESCRIPTION_FILE
@@ -75,6 +77,8 @@ def openvino_writer(graph: ExportGraph, plan: ExportPlan) -> Save:
         free = [-1, 3, -1, -1] if artefact.dynamic else [artefact.batch, 3, *artefact.imgsz]
         with quietly():
             model = openvino.convert_model(traced(graph, plan), example_input=example(plan), input=free)
+    if plan.calibration is not None:
+        model = quantized(model, artefact, plan.calibration, lambda text: print(text, file=sys.stderr))
 
     def save(path: Path, text: str) -> None:
         path.mkdir(exist_ok=True)

@@ -17,7 +17,7 @@ from yolov12.checkpoint import ModelFile
 from yolov12.config.run import ExportConfig
 from yolov12.errors import YoloError
 from yolov12.export.plan import FORMATS, ExportPlan
-from yolov12.export.run import check_pictures, describe, run_export
+from yolov12.export.run import Origin, check_pictures, describe, run_export
 from yolov12.extras import is_installed
 from yolov12.inference.backends.base import Opened
 from yolov12.inference.exported import open_exported
@@ -99,8 +99,8 @@ def artefact(model: Detector, file: ModelFile, folder: Path, name: str, imgsz: i
     target = folder / f"model{wanted.suffix}"
     if not target.exists():
         config = ExportConfig(format=name, imgsz=imgsz, images=PICTURES, verbose=False)
-        plan = ExportPlan(wanted, describe(file, config, wanted, None), target, simplify=False)
-        with check_pictures(config, file, "") as check:
+        plan = ExportPlan(wanted, describe(file, config, wanted, None), target)
+        with check_pictures(config, file, Origin()) as check:
             run_export(model, plan, check, verbose=False)
     return target
 
