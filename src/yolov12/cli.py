@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from yolov12.api.predicting import Predicting
 
 BUG = 70
+UNSAID = {"runtime": ("auto",), "precision": ("auto", "fp32"), "device": ("auto", "cpu")}
+"""Options of a command that leave it open what runs the model."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -93,7 +95,7 @@ def predict(words: argparse.Namespace) -> int:
             raise unknown_words([word], words.parser)
     source: Any = words.source if len(words.source) > 1 else (words.source or [""])[0]
     options["verbose"] = options.get("verbose", not words.json)
-    model = open_model(words)
+    model = open_model(words, options)
     source = source or str(sample_images(model.task))
     if "imgsz" not in options:
         options["imgsz"] = model.size_to_use(verbose=options["verbose"])
@@ -136,7 +138,7 @@ def val(words: argparse.Namespace) -> int:
     """Score and print the table or JSON; exit code 1 when images or label rows were left out."""
     options = explicit_options(words, ValConfig)
     table = options.get("verbose", True) and not words.json
-    model = open_model(words)
+    model = open_model(words, {"runtime": "torch", **options})
     if "imgsz" not in options:
         options["imgsz"] = model.size_to_use(verbose=table)
     metrics = model.val(**{**options, "verbose": False})
@@ -148,12 +150,15 @@ def val(words: argparse.Namespace) -> int:
     return left_out(metrics.save_dir)
 
 
-def open_model(words: argparse.Namespace) -> Predicting:
+def open_model(words: argparse.Namespace, options: Mapping[str, Any]) -> Predicting:
     """The model of a command that only runs it, or several that answer together."""
     from yolov12.api.ensemble import Ensemble
-    from yolov12.api.opening import open_predicting
+    from yolov12.api.opening import open_fastest, open_predicting
 
-    models = [open_predicting(name, layout=words.layout, offline=words.offline) for name in [words.model, *words.fuse]]
+    source = {"layout": words.layout, "offline": words.offline}
+    if not words.fuse and all(options.get(name, "auto") in allowed for name, allowed in UNSAID.items()):
+        return open_fastest(words.model, verbose=options.get("verbose", True), **source)
+    models = [open_predicting(name, **source) for name in [words.model, *words.fuse]]
     return models[0] if len(models) == 1 else Ensemble(models)
 
 

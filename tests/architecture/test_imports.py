@@ -43,7 +43,7 @@ ALLOWED = {
     "inference": SCORES | {"artefact", "extras"},
     "evaluation": SCORES | {"inference", "metrics", "drawing"},
     "export": SCORES | {"artefact", "extras", "inference", "evaluation"},
-    "tuning": SCORES | {"extras", "inference", "export", "folders"},
+    "tuning": SCORES | {"extras", "inference", "export", "folders", "loading"},
     "engine": SCORES | {"inference", "metrics", "evaluation", "folders", "drawing"},
     "api": None,
     "inspection": SCORES | {"inference", "evaluation", "engine", "loading", "samples"},

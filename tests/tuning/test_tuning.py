@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -15,7 +18,7 @@ from yolov12.checkpoint import write_model_file
 from yolov12.cli import main
 from yolov12.errors import ConfigError
 from yolov12.tuning import chooser, measure
-from yolov12.tuning.choice import Choice, place, read_choice, write_choice
+from yolov12.tuning.choice import Choice, artefact_for, place, read_choice, write_choice
 
 PICTURE = np.full((64, 64, 3), 90, np.uint8)
 
@@ -143,3 +146,29 @@ def test_places_differ_by_weights(tmp_path: Path) -> None:
 def test_the_command(model_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tune", "--model", str(model_path), "--imgsz", "64"]) == 0
     assert "torch" in capsys.readouterr().out
+
+
+def test_the_command_line_finds_the_choice_by_the_file(
+    model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And then needs no torch."""
+    monkeypatch.setattr(measure, "in_turns", lambda *_: {"torch": 9.0, "openvino fp32": 3.0})
+    YOLO(model_path).tune(imgsz=64)
+    found = artefact_for(model_path)
+    assert found is not None
+    assert found[0].name == "model_openvino_model"
+    cv2.imwrite(str(tmp_path / "a.png"), PICTURE)
+    program = f"""
+import sys
+from yolov12.cli import main
+code = main(["predict", "--model", {str(model_path)!r}, {str(tmp_path / "a.png")!r}])
+assert "torch" not in sys.modules
+sys.exit(code)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "runtime openvino fp32: 3.00 times as fast as torch" in done.stderr
+    model = YOLO(model_path)
+    with torch.no_grad():
+        next(model.model.parameters()).mul_(1.5)
+    assert runtime_of(model) == "torch"  # other weights than those that were measured
+    assert artefact_for(tmp_path / "a.png") is None

@@ -102,7 +102,7 @@ class YOLO(Predicting):
         self.model: Detector = network.eval().to(self.device)
         self._runtimes.clear()
         self._chooser.close()
-        self._chooser = Chooser(self._as_file)
+        self._chooser = Chooser(self._as_file, self.path)
 
     # ---- what it is -----------------------------------------------------------------------------------------------
 

@@ -84,6 +84,37 @@ def write_choice(folder: Path, choice: Choice) -> None:
     write_json(folder / CHOICE_FILE, values_of(choice))
 
 
+def remember_file(model: Path, folder: Path) -> None:
+    """Note that the choice for a model file is in `folder`, so that the file need not be read to find it."""
+    link = _link(model)
+    if link is not None and not link.exists():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        write_json(link, {"folder": folder.name})
+
+
+def artefact_for(model: Path) -> tuple[Path, str] | None:
+    """The artefact that was chosen for a model file and why, None if torch was, or nobody has chosen."""
+    link = _link(model)
+    try:
+        name = json.loads(link.read_text(encoding="utf8"))["folder"] if link is not None else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    folder = cache_folder() / "runtimes" / str(name)
+    choice = read_choice(folder) if Path(str(name)).name == name and name else None
+    if choice is None or not choice.file or choice.precision == "bf16":  # which the file alone does not say
+        return None
+    return folder / choice.file, choice.why
+
+
+def _link(model: Path) -> Path | None:
+    """Where it is noted; None for a file that cannot be read."""
+    try:
+        digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    except OSError:
+        return None
+    return cache_folder() / "runtimes" / "files" / f"{digest[:16]}-{hardware_key()}.json"
+
+
 def values_of(choice: Choice) -> Mapping[str, object]:
     """The choice as plain values."""
     return dataclasses.asdict(choice)

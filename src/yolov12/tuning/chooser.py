@@ -7,6 +7,7 @@ its own, which ends with this one, and later calls look whether it is done. One 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -14,21 +15,24 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from yolov12.checkpoint import ModelFile, write_model_file
+from yolov12.checkpoint import ModelFile, read_model_file, write_model_file
 from yolov12.errors import YoloError
 from yolov12.export.run import digest_of
 from yolov12.inference.backends.base import Opened
 from yolov12.inference.exported import ExportedRuntime, open_exported
 from yolov12.inference.runtime import Runtime
-from yolov12.tuning.choice import Choice, is_allowed, place, read_choice
+from yolov12.tuning.choice import Choice, is_allowed, place, read_choice, remember_file
 from yolov12.tuning.measure import installed, tune
 
 
 class Chooser:
-    """The runtimes of one set of weights on the processor; `file` makes those weights when they are needed."""
+    """The runtimes of one set of weights on the processor; `file` makes those weights when they are needed.
 
-    def __init__(self, file: Callable[[], ModelFile]) -> None:
-        self._file = file
+    `path`: the file that they were read from.
+    """
+
+    def __init__(self, file: Callable[[], ModelFile], path: Path | None = None) -> None:
+        self._file, self._path = file, path
         self._lock = threading.Lock()
         self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -92,6 +96,8 @@ class Chooser:
         self._settled = True
         if choice is None or not choice.file:
             return
+        if self._path is not None:
+            self._note_file(self._path)
         try:
             precision = choice.precision if choice.precision == "bf16" else "auto"
             self._chosen = open_exported(self._home / choice.file, Opened("cpu", precision))
@@ -100,6 +106,12 @@ class Chooser:
             return
         if verbose:
             print(f"runtime {choice.why}", file=sys.stderr)
+
+    def _note_file(self, path: Path) -> None:
+        """Let the choice be found by the file alone, if the weights still are those of the file."""
+        with contextlib.suppress(YoloError, OSError):
+            if place(digest_of(read_model_file(path))) == self._home:
+                remember_file(path, self._home)
 
     def _start(self, imgsz: int) -> None:
         self._scratch = tempfile.TemporaryDirectory()

@@ -24,6 +24,7 @@ from yolov12.inference.exported import open_exported
 from yolov12.inference.runtime import Runtime
 from yolov12.inference.tolerance import LIMITS, agree, differences
 from yolov12.inference.torch_runtime import TorchRuntime, torch_runtime
+from yolov12.loading import trained_size
 from yolov12.models.detector import Detector, build_model
 from yolov12.tuning.choice import Choice, write_choice
 
@@ -99,7 +100,7 @@ def artefact(model: Detector, file: ModelFile, folder: Path, name: str, imgsz: i
     target = folder / f"model{wanted.suffix}"
     if not target.exists():
         config = ExportConfig(format=name, imgsz=imgsz, images=PICTURES, verbose=False)
-        plan = ExportPlan(wanted, describe(file, config, wanted, None), target)
+        plan = ExportPlan(wanted, describe(file, config, wanted, trained_size(file.metadata)), target)
         with check_pictures(config, file, Origin()) as check:
             run_export(model, plan, check, verbose=False)
     return target
