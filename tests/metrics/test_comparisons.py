@@ -17,8 +17,7 @@ from yolov12.detections import Detections
 from yolov12.keypoints import keypoint_sigmas
 from yolov12.metrics import DetectionMetrics, evaluate_detections, result_columns
 from yolov12.metrics.comparisons import compare_keypoints, compare_masks
-from yolov12.metrics.rotated import rotated_corners
-from yolov12.results import Masks
+from yolov12.results import Masks, rotated_corners
 
 Quads = Sequence[np.ndarray]
 

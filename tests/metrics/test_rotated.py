@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from index_factory import make_index
-from yolov12.metrics.rotated import intersection, object_corners, polygon_area, rotated_corners, rotated_overlaps
+from yolov12.metrics.rotated import intersection, object_corners, polygon_area, rotated_overlaps
+from yolov12.results import rotated_corners
 
 Point = tuple[float, float]
 

@@ -12,10 +12,10 @@ from typing import Final
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from yolov12.data.index import ImageIndex
 from yolov12.matching import Bools, Floats
+from yolov12.results import rotated_corners
 
 PAIRS_AT_ONCE: Final = 4096
 """Bounds the memory: a pair of a box and four corners takes about 2 kB."""
@@ -29,7 +29,7 @@ def rotated_overlaps(rotated: Floats, corners: Floats, crowd: Bools) -> Floats:
     ratios = np.zeros((len(rotated), len(corners)))
     if not ratios.size:
         return ratios
-    found = rotated_corners(rotated)  # (N, 4, 2)
+    found = rotated_corners(np.asarray(rotated, np.float64))  # (N, 4, 2)
     low, high = found.min(axis=1), found.max(axis=1)
     other_low, other_high = corners.min(axis=1), corners.max(axis=1)
     meet = (low[:, None] < other_high[None]) & (other_low[None] < high[:, None])
@@ -51,16 +51,6 @@ def intersection(rotated: Floats, corners: Floats) -> Floats:
     x, y = _cut(x, y, rotated[:, 2] / 2)  # (P, 3 V)
     y, x = _cut(y, x, rotated[:, 3] / 2)  # (P, 9 V)
     return _shoelace(x, y)
-
-
-def rotated_corners(rotated: npt.NDArray[np.floating]) -> Floats:
-    """Corners (N, 4, 2), in order around the box, of boxes (N, 5) cx, cy, w, h, radians."""
-    boxes = np.asarray(rotated, np.float64)
-    cos, sin = np.cos(boxes[:, 4]), np.sin(boxes[:, 4])
-    along = np.stack([cos, sin], axis=1) * boxes[:, 2:3] / 2
-    across = np.stack([-sin, cos], axis=1) * boxes[:, 3:4] / 2
-    sides = (along + across, along - across, -along - across, across - along)
-    return boxes[:, None, :2] + np.stack(sides, axis=1)
 
 
 def polygon_area(corners: Floats) -> Floats:
