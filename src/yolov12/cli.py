@@ -27,14 +27,14 @@ from yolov12.config.run import (
     ValConfig,
 )
 from yolov12.config.synthetic import SyntheticConfig
-from yolov12.errors import ImageError, ResourceError, YoloError
+from yolov12.errors import ImageError, ResourceError, SetupError, YoloError
 from yolov12.grammar import chosen_parts, explicit_options, milliseconds, parse, unknown_words
 
 if TYPE_CHECKING:
     from yolov12.api.predicting import Predicting
 
 BUG = 70
-UNSAID = {"runtime": ("auto",), "precision": ("auto", "fp32"), "device": ("auto", "cpu")}
+UNSAID = {"runtime": ("auto",), "precision": ("auto", "fp32"), "device": ("auto", "cpu"), "half": ("auto", False)}
 """Options of a command that leave it open what runs the model."""
 
 
@@ -61,6 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError:
         print("error: out of memory: lower --batch or --imgsz", file=sys.stderr)
         return ResourceError.exit_code
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        print("error: this needs torch: pip install 'yolov12[cpu]'", file=sys.stderr)
+        return SetupError.exit_code
     except Exception as error:  # the edge of the program: a bug is reported in one line, with a way to see more
         if debug:
             traceback.print_exc()
@@ -157,7 +162,8 @@ def open_model(words: argparse.Namespace, options: Mapping[str, Any]) -> Predict
 
     source = {"layout": words.layout, "offline": words.offline}
     if not words.fuse and all(options.get(name, "auto") in allowed for name, allowed in UNSAID.items()):
-        return open_fastest(words.model, verbose=options.get("verbose", True), **source)
+        device = options.get("device", "auto")
+        return open_fastest(words.model, device, verbose=options.get("verbose", True), **source)
     models = [open_predicting(name, **source) for name in [words.model, *words.fuse]]
     return models[0] if len(models) == 1 else Ensemble(models)
 
@@ -186,8 +192,9 @@ def info(words: argparse.Namespace) -> int:
     model = YOLO(words.model, parts=parts, layout=words.layout, offline=words.offline, pretrained=not fresh)
     profile = model.info(imgsz=words.imgsz, verbose=not words.json)
     if words.json:
-        totals = {"parameters": profile.parameters, "gflops": profile.gflops}
-        print_json({**dataclasses.asdict(profile), **totals})
+        described = dataclasses.asdict(profile)
+        totals = {name: getattr(profile, name) for name in ("parameters", "gflops") if hasattr(profile, name)}
+        print_json({**described, **totals})
     return 0
 
 
@@ -288,6 +295,9 @@ def select(words: argparse.Namespace) -> int:
 
     options = explicit_options(words, BenchmarkConfig)
     line, found = select_setting(words.models, milliseconds(words.budget), offline=words.offline, **options)
+    if words.json:
+        print_json({**line.cells(), "command": command_for(line)})
+        return 0
     print(f"{line.setting}: {(line.milliseconds or (0,))[0]:.1f} ms, accuracy {line.accuracy:.4f}")
     print(command_for(line))
     print(f"results: {found.save_dir}")

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from typing import Any
 
 from yolov12.errors import SetupError
 
+TALKATIVE = ("openvino", "nncf")
+TELEMETRY = "openvino_telemetry"
+
 
 def require(package: str, extra: str) -> Any:
-    """Import an optional package; SetupError with the command that installs it."""
+    """Import an optional package; SetupError with the command that installs it.
+
+    OpenVINO and NNCF would tell their makers of it: without the package that does the telling, they do not.
+    """
+    if package.partition(".")[0] in TALKATIVE:
+        sys.modules.setdefault(TELEMETRY, None)  # type: ignore[arg-type]  # then importing it fails, as if not there
     try:
         return importlib.import_module(package)
     except ImportError as error:

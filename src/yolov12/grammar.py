@@ -148,7 +148,7 @@ def build_parser() -> Parser:
         if name == "select":
             child.add_argument("--budget", required=True, help="time per picture, such as 30ms")
         child.add_argument("--json", action="store_true", help="print as JSON on stdout")
-        add_layout(child)
+        add_offline(child)
         add_options(child, BenchmarkConfig)
     child = verb(f"{GROUP} synth", "write a data set of synthetic scenes")
     child.add_argument("folder", help="a new or empty folder")
@@ -211,6 +211,11 @@ def chosen_parts(words: argparse.Namespace) -> dict[str, str | list[str]]:
 def add_layout(parser: Parser) -> None:
     """`--layout` and `--offline`."""
     parser.add_argument("--layout", default="turbo", help="layout of a published name: turbo (default) or v1.0")
+    add_offline(parser)
+
+
+def add_offline(parser: Parser) -> None:
+    """`--offline`."""
     text = "never download; also YOLOV12_OFFLINE=1"
     parser.add_argument("--offline", action="store_const", const=True, help=text)  # None: as the environment says
 

@@ -77,7 +77,10 @@ def test_every_setting_has_a_line(model: Path, data: Path, tmp_path: Path) -> No
 def test_a_setting_is_proposed(model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = {"data": str(data), "runtimes": "torch", "rounds": 5, "plots": False, "verbose": False}
     found, _ = select_setting([model], 60_000, project=str(tmp_path), sizes="32", **options)
-    assert command_for(found) == f"yolov12 predict --model {model} --imgsz 32 --runtime torch --precision auto SOURCE"
+    assert (
+        command_for(found)
+        == f"yolov12 predict --model {model} --imgsz 32 --runtime torch --precision auto --batch 1 SOURCE"
+    )
     with pytest.raises(ConfigError, match=r"--budget 0\.001 ms: the fastest setting takes"):
         select_setting([model], 0.001, project=str(tmp_path), sizes="32", **options)
     words = ["select", str(model), "--budget", "60s", "--data", str(data), "--runtimes", "torch", "--rounds", "5"]

@@ -31,7 +31,7 @@ class Changed:
     def __init__(self, runtime: TorchRuntime, artefact: Artefact, change: str) -> None:
         self.artefact, self._runtime, self._change = artefact, runtime, change
 
-    def run(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
+    def run(self, images: np.ndarray, *, whole: bool = False) -> tuple[np.ndarray, ...]:
         if self._change == "channels":
             images = images[..., ::-1]
         if self._change == "letterbox":  # as if the picture lay four pixels lower
@@ -104,7 +104,7 @@ def test_detections_match_one_to_one() -> None:
 
 def test_nan_fails(model: YOLO, check: Check) -> None:
     class Broken(Changed):
-        def run(self, images: np.ndarray) -> tuple[np.ndarray, ...]:
+        def run(self, images: np.ndarray, *, whole: bool = False) -> tuple[np.ndarray, ...]:
             return (np.full_like(super().run(images)[0], np.nan),)
 
     artefact = Artefact("onnx", "detect", model.names, (SIZE, SIZE), 1, True, "fp32", contract("detect"))

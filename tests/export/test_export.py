@@ -14,6 +14,7 @@ import torch
 
 from model_factory import tiny_file
 from yolov12 import YOLO, ExportedModel
+from yolov12.api.compare import compare_models
 from yolov12.api.verify import verify_file
 from yolov12.checkpoint import write_model_file
 from yolov12.cli import main
@@ -100,6 +101,7 @@ class NoTorch:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, NoTorch())
 from yolov12.api.exported import ExportedModel
+from yolov12.api.compare import compare_models
 from yolov12.api.verify import verify_file
 from yolov12.samples import sample_images
 found = ExportedModel({str(blood)!r}).predict(str(sample_images()), verbose=False)
@@ -123,12 +125,19 @@ def test_a_changed_file_is_found_out(blood: Path, tmp_path: Path) -> None:
     values = json.loads(described.read_text(encoding="utf8"))
     values["preprocess"]["pad_value"] = 0
     described.write_text(json.dumps(values), encoding="utf8")
-    assert verify_file(copied)["failures"] == ["it expects pictures to be prepared in another way"]
+    assert verify_file(copied)["failures"] == [
+        "the contents have changed since they were certified",
+        "it expects pictures to be prepared in another way",
+    ]
+    with pytest.raises(CheckpointError, match="expects pictures to be prepared in another way"):
+        YOLO(copied).predict(str(sample_images()))
     weights = copied / "model.bin"
     data = bytearray(weights.read_bytes())
     data[len(data) // 8 * 4 + 3] ^= 0x80  # the sign of one weight
     weights.write_bytes(data)
     assert "the contents have changed since they were certified" in verify_file(copied)["failures"]
+    values["names"]["0"] = "another"
+    described.write_text(json.dumps(values), encoding="utf8")
     values["certificate"]["probe"][0]["values"][0][0] += 30
     described.write_text(json.dumps(values), encoding="utf8")
     assert any("answers are off by up to" in text for text in verify_file(copied)["failures"])
@@ -198,6 +207,11 @@ def test_what_differs_leaves_nothing(sources: dict[str, Path], tmp_path: Path, m
         ({"format": "torchscript", "half": True}, "--half: torchscript files cannot have it"),
         ({"format": "openvino", "simplify": True}, "--simplify: is for onnx files"),
         ({"conf": 0.3}, "--conf: has an effect only with --nms"),
+        ({"batch": 4}, "--batch 4: the graph takes any batch; add --no-dynamic"),
+        ({"calibration": 4}, "--calibration: has an effect only with --int8"),
+        ({"int8": True}, "--int8: onnx files cannot have it; choose from openvino"),
+        ({"format": "openvino", "int8": True, "half": True}, "--int8 and --half contradict each other"),
+        ({"format": "openvino", "int8": True}, "--int8: --data is missing"),
         ({"output": "a.tflite"}, "names of onnx exports end in .onnx"),
     ],
 )
@@ -220,6 +234,12 @@ def test_a_folder_that_is_not_there(sources: dict[str, Path], tmp_path: Path) ->
 def test_exported_files_do_not_train(blood: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be trained"):
         YOLO(blood).train(data="x")
+    with pytest.raises(ConfigError, match="no layers to walk through"):
+        YOLO(blood).trace()
+    with pytest.raises(ConfigError, match="is for one runtime"):
+        YOLO(blood).tune()
+    with pytest.raises(ConfigError, match="`yolov12 benchmark` compares those"):
+        compare_models([blood, "yolov12n-bccd"], data="x")
     with pytest.raises(ConfigError, match="is an export already"):
         YOLO(blood).export()
     with pytest.raises(ConfigError, match=r"num_classes: .* is an exported file"):
@@ -235,5 +255,11 @@ def test_the_commands(blood: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)["failures"] == []
     assert main(["predict", "--model", str(blood), str(sorted(sample_images().iterdir())[0]), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["detections"]
+    assert main(["info", str(blood)]) == 0
+    assert "openvino, fp32: yolov12n, detect, 3 classes, any batch, height and width" in capsys.readouterr().out
+    assert main(["info", str(blood), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["task"] == "detect"
+    assert main(["predict", "--tile", "-2"]) == 2
+    assert "--tile -2: must be between -1 and 65536" in capsys.readouterr().err
     assert main(["verify", "gone.onnx"]) == 2
     assert "no such file" in capsys.readouterr().err

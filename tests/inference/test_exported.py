@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +17,7 @@ from yolov12.artefact import Artefact, Suppression
 from yolov12.data.contract import contract
 from yolov12.errors import CheckpointError, ConfigError
 from yolov12.inference.backends import format_of
-from yolov12.inference.backends.base import Canvases, Opened, Outputs
+from yolov12.inference.backends.base import Canvases, Opened, Outputs, device_name
 from yolov12.inference.exported import ExportedRuntime, dense_of_rows, open_exported
 from yolov12.postprocess import NmsOptions, select
 
@@ -32,7 +36,7 @@ class StubBackend:
         self.batches: list[int] = []
         self._stub = StubRuntime()
 
-    def run(self, images: Canvases) -> Outputs:
+    def run(self, images: Canvases, *, whole: bool = False) -> Outputs:
         self.batches.append(len(images))
         dense = self._stub(images).dense
         if self.artefact.suppression is None:
@@ -113,3 +117,43 @@ def test_threads_follow_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
     assert Opened(threads=2).cores == 2
     monkeypatch.setenv("OMP_NUM_THREADS", "")
     assert Opened().cores >= 1
+
+
+def test_openvino_tells_nobody() -> None:
+    """Its telemetry would be on unless somebody has said no."""
+    program = """
+import socket
+def refuse(*_):
+    raise AssertionError("a connection")
+socket.socket.connect = refuse
+import sys
+from yolov12.extras import require
+require("openvino", "openvino").Core()
+assert sys.modules["openvino_telemetry"] is None
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "CI"}
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment)
+
+
+@pytest.mark.parametrize(
+    ("code", "call"),
+    [
+        ('torch.save(x, "/tmp/stolen")', "torch.save"),
+        ('torch.from_file("/etc/passwd")', "torch.from_file"),
+        ("ops.evil.run(x)", "ops.evil.run"),
+        ("def __setstate__(self, state): pass", "__setstate__"),
+    ],
+)
+def test_a_script_may_only_compute(code: str, call: str, tmp_path: Path) -> None:
+    path = tmp_path / "hostile.torchscript"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/code/__torch__/graph.py", f"class G(Module):\n  def forward(self, x):\n    {code}\n")
+    with pytest.raises(CheckpointError, match=rf"hostile\.torchscript: calls {call}, which no export"):
+        open_exported(path)
+
+
+def test_devices_are_named_as_everywhere() -> None:
+    assert device_name("1") == "cuda:1"
+    assert device_name("cuda") == "cuda"
+    with pytest.raises(ConfigError, match="--device 'gpu'"):
+        device_name("gpu")

@@ -68,7 +68,7 @@ def scene(shape: tuple[int, int], squares: list[tuple[int, int, int]]) -> NDArra
     return image
 
 
-@given(st.integers(1, 500), st.integers(1, 500), st.integers(32, 200), st.floats(0, 0.9))
+@given(st.integers(1, 400), st.integers(1, 400), st.integers(32, 200), st.floats(0, 0.5))
 def test_tiles_cover_the_picture(height: int, width: int, side: int, overlap: float) -> None:
     looks = LOOKS._replace(overlap=overlap)
     tiles = tiles_of((height, width), side, looks)
@@ -83,6 +83,11 @@ def test_tiles_cover_the_picture(height: int, width: int, side: int, overlap: fl
     assert covered.all()
     lefts = sorted({tile.left for tile in tiles})
     assert all(b - a <= max(math.ceil(side * (1 - overlap)), 1) for a, b in itertools.pairwise(lefts))
+
+
+def test_too_many_tiles_are_refused() -> None:
+    with pytest.raises(ConfigError, match="--tile 8: a picture of 2000x2000 would take .* at most 1024"):
+        tiles_of((2000, 2000), 8, LOOKS)
 
 
 def test_small_objects_are_found_in_tiles() -> None:

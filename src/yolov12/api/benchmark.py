@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import platform
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -106,7 +107,7 @@ def entered(opened: dict[str, Predicting], config: BenchmarkConfig) -> tuple[lis
     """What can run, and lines for what cannot."""
     runtimes = words("runtimes", config.runtimes, RUNTIMES)
     precisions = words("precisions", config.precisions, PRECISIONS)
-    batches = numbers("batches", config.batches, 1)
+    batches = numbers("batches", config.batches, 1) or [1]
     entrants, lines = [], []
     for (name, model), runtime, precision in itertools.product(opened.items(), runtimes, precisions):
         sizes: list[ImageSize] = [*numbers("sizes", config.sizes, 32)] or [model.size_to_use(verbose=False)]
@@ -138,6 +139,8 @@ def score(line: Line, entrant: Entrant, index: ImageIndex, config: BenchmarkConf
 def words(option: str, text: str, known: Sequence[str]) -> list[str]:
     """A list that was typed with commas; ConfigError for a word that is not known."""
     found = [word.strip() for word in text.split(",") if word.strip()]
+    if not found:
+        raise ConfigError(f"--{option}: is empty; choose from {', '.join(known)}")
     for word in found:
         if word not in known:
             raise ConfigError(f"--{option} {word!r}: choose from {', '.join(known)}.{did_you_mean(word, known)}")
@@ -176,6 +179,6 @@ def command_for(line: Line) -> str:
     setting = dataclasses.asdict(line.setting)
     size = setting["imgsz"] if isinstance(setting["imgsz"], int) else " ".join(map(str, setting["imgsz"]))
     return (
-        f"yolov12 predict --model {setting['model']} --imgsz {size} --runtime {setting['runtime']} "
-        f"--precision {setting['precision']} SOURCE"
+        f"yolov12 predict --model {shlex.quote(setting['model'])} --imgsz {size} --runtime {setting['runtime']} "
+        f"--precision {setting['precision']} --batch {setting['batch']} SOURCE"
     )

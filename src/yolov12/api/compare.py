@@ -36,6 +36,9 @@ def compare_models(
     if not config.data:
         raise ConfigError("--data is missing: name the data set's YAML file")
     loaded = [YOLO(model, layout=layout, offline=offline) for model in models]
+    for name, model in zip(models, loaded, strict=True):
+        if not isinstance(model, YOLO):
+            raise ConfigError(f"{name}: is an exported file; `yolov12 benchmark` compares those")
     task, single_cls = common_kind(models, loaded)
     index = load_index(
         config.data,

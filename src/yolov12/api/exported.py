@@ -8,8 +8,10 @@ from typing import Any, NoReturn
 from yolov12.api.predicting import Predicting
 from yolov12.artefact import Artefact
 from yolov12.config.run import ImageSize
+from yolov12.data.contract import contract
 from yolov12.errors import CheckpointError, ConfigError, SetupError, printable
-from yolov12.inference.backends import format_of
+from yolov12.extras import is_installed
+from yolov12.inference.backends import SUFFIXES, format_of
 from yolov12.inference.backends.base import Opened
 from yolov12.inference.exported import ExportedRuntime, open_exported
 from yolov12.inference.runtime import Runtime
@@ -24,6 +26,8 @@ class ExportedModel(Predicting):
 
     def __init__(self, model: str | Path, *, offline: bool | None = None, threads: int = 0) -> None:
         super().__init__(offline)
+        if format_of(model) is None and is_installed("torch"):
+            raise CheckpointError(f"{printable(model)}: not an exported model; the names end in {', '.join(SUFFIXES)}")
         if format_of(model) is None:
             raise SetupError(f"{printable(model)}: this kind of model needs torch: pip install 'yolov12[cpu]'")
         self.path = Path(model)
@@ -63,7 +67,16 @@ class ExportedModel(Predicting):
         """What runs the file; ConfigError for a `runtime` that it is not for."""
         if runtime not in ("auto", self.artefact.format):
             raise ConfigError(f"--runtime {runtime}: {printable(self.path or '')} is for {self.artefact.format}")
+        if dict(self.artefact.preprocess) != contract(self.task):
+            raise CheckpointError(
+                f"{printable(self.path or '')}: expects pictures to be prepared in another way than this version does; "
+                "export the model again"
+            )
         return self._open(self.device if device == "auto" else device, precision)
+
+    def open_backend(self, device: str, precision: str) -> ExportedRuntime:
+        """The runtime, whatever the file says of preprocessing."""
+        return self._open(device, precision)
 
     def _open(self, device: str, precision: str) -> ExportedRuntime:
         with self._lock:
@@ -76,8 +89,8 @@ class ExportedModel(Predicting):
         """Only where shapes are free."""
         return wanted and self.artefact.dynamic
 
-    def info(self, *, verbose: bool = True) -> Artefact:
-        """What the file says of itself; printed when `verbose`."""
+    def info(self, *, imgsz: int | None = None, verbose: bool = True) -> Artefact:
+        """What the file says of itself; printed when `verbose`. `imgsz` means nothing to it."""
         if verbose:
             print(describe(self.artefact))
         return self.artefact
@@ -87,6 +100,18 @@ class ExportedModel(Predicting):
         raise ConfigError(
             f"{printable(self.path or '')}: an exported file cannot be trained; train the model, then export"
         )
+
+    def trace(self, *_: Any, **__: Any) -> NoReturn:
+        """Refused: the layers are no longer there."""
+        raise ConfigError(
+            f"{printable(self.path or '')}: an exported file has no layers to walk through; use the model"
+        )
+
+    explain = draw_attention = trace
+
+    def tune(self, **_: Any) -> NoReturn:
+        """Refused: an exported file is for one runtime."""
+        raise ConfigError(f"{printable(self.path or '')}: an exported file is for one runtime; tune the model instead")
 
     def export(self, **_: Any) -> NoReturn:
         """Refused: exports are made of models."""

@@ -50,6 +50,7 @@ from yolov12.version import __version__
 
 DEFAULTS: Final = {"pretrained": True, "layout": "turbo"}
 """Of the options of `YOLO` that are not empty."""
+MAX_SIDE: Final = 8192
 
 
 class YOLO(Predicting):
@@ -284,6 +285,8 @@ class YOLO(Predicting):
 
         Takes up to a minute. Without this call, the second call of `predict` starts the same in the background.
         """
+        if imgsz is not None and not STRIDE <= imgsz <= MAX_SIDE:
+            raise ConfigError(f"--imgsz {imgsz}: must be between {STRIDE} and {MAX_SIDE}")
         return self._chooser.tune(math.ceil(imgsz / STRIDE) * STRIDE if imgsz else self._square)
 
     def _where(self, device: str) -> torch.device:

@@ -17,7 +17,7 @@ def verify_file(file: str | Path, *, device: str = "auto", precision: str = "aut
     answers the questions of its certificate as it did when it was made.
     """
     model = ExportedModel(file)
-    artefact, runtime = model.artefact, model.runtime(device, precision)
+    artefact, runtime = model.artefact, model.open_backend(device, precision)
     certificate = artefact.certificate
     passed: list[str] = []
     failed: list[str] = []

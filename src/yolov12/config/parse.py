@@ -186,4 +186,5 @@ def _check_range(name: str, value: object, low: float | None, high: float | None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return
     if math.isnan(value) or (low is not None and value < low) or (high is not None and value > high):
-        raise ConfigError(f"--{name} {value:g}: must be between {low:g} and {high:g}")
+        allowed = f"between {low:g} and {high:g}" if low is not None and high is not None else f"at least {low}"
+        raise ConfigError(f"--{name} {value:g}: must be {allowed}")

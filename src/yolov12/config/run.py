@@ -28,6 +28,7 @@ def option(
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 RUNTIMES = ("auto", "torch", "onnx", "openvino", "torchscript")
+TILE_HELP = "look at tiles of this side in pixels, too; 0: no; -1: as the objects' size asks"
 RUNTIME_HELP = "what runs the network"
 EXPORT_FORMATS = ("onnx", "openvino", "torchscript")
 DEVICE_HELP = "'auto', 'cpu', 'cuda', 'cuda:1' or a GPU number"
@@ -134,7 +135,9 @@ class ValConfig:
     device: str = option("auto", DEVICE_HELP)
     precision: str = option("auto", "arithmetic", choices=PRECISIONS)
     runtime: str = option("auto", RUNTIME_HELP, choices=RUNTIMES)
-    tile: int = option(0, "look at tiles of this side in pixels, too; 0: no; -1: as the objects' size asks", low=-1)
+    tile: int = option(
+        0, "look at tiles of this side in pixels, too; 0: no; -1: as the objects' size asks", low=-1, high=65_536
+    )
     overlap: float = option(0.2, "of neighbouring tiles, a share of their side", low=0, high=0.9)
     augment: bool = option(False, "test-time augmentation: three scales, one of them mirrored")
     protocol: str = option(
@@ -237,7 +240,9 @@ class PredictConfig:
     agnostic_nms: bool = option(False, "suppress across classes")
     precision: str = option("auto", "arithmetic", choices=PRECISIONS)
     runtime: str = option("auto", RUNTIME_HELP, choices=RUNTIMES)
-    tile: int = option(0, "look at tiles of this side in pixels, too; 0: no; -1: as the objects' size asks", low=-1)
+    tile: int = option(
+        0, "look at tiles of this side in pixels, too; 0: no; -1: as the objects' size asks", low=-1, high=65_536
+    )
     overlap: float = option(0.2, "of neighbouring tiles, a share of their side", low=0, high=0.9)
     augment: bool = option(False, "test-time augmentation: three scales, one of them mirrored")
     half: bool = option(False, "same as precision='fp16'")

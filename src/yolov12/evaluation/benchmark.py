@@ -11,6 +11,7 @@ import csv
 import dataclasses
 import io
 import itertools
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -201,7 +202,8 @@ def accuracy_of(entrant: Entrant, index: ImageIndex, config: ValConfig, task: st
     """AP50-95, or top-1, on a data set; None and the reason where it cannot be scored."""
     config = dataclasses.replace(config, imgsz=entrant.setting.imgsz, rect=entrant.rect)
     try:
-        return main_score(evaluate(entrant.runtime, index, config, task)), ""
+        score = main_score(evaluate(entrant.runtime, index, config, task))
+        return (score, "") if np.isfinite(score) else (None, "these pictures have no labelled objects")
     except YoloError as error:
         return None, str(error)
 
@@ -231,7 +233,7 @@ def joules(counters: str = ENERGY_COUNTERS) -> float | None:
 def resident_bytes() -> int:
     """Memory of this process that is in use; 0 where the system does not say."""
     with contextlib.suppress(OSError, ValueError, IndexError):
-        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return 0
 
 

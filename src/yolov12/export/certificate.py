@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolov12.artefact import Artefact
+from yolov12.config.parse import STRIDE
 from yolov12.config.run import ValConfig
 from yolov12.config.tasks import TASKS
 from yolov12.data.center_crop import CenterCrop
@@ -43,9 +44,15 @@ CONFIDENCES: Final = (0.25, 0.1, 0.05, 0.01, 0.001)
 """Detections are those above the first of these that leaves at least DETECTIONS."""
 SAME_BOX: Final = 0.9
 """IoU from which on two detections of a class are the same."""
+WORTH: Final = 0.1
+"""Share of its accuracy that an int8 file may lose."""
+TOGETHER: Final = 3
+"""Pictures in one call of a graph of free batch."""
 NEARLY: Final = 0.9
 """Of the confidence: a detection of the file that is as much below it still is one."""
 Rows = NDArray[np.float32]
+ROW: Final = 6
+"""x1, y1, x2, y2, score, class."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +72,18 @@ def certify(reference: Runtime, exported: ExportedRuntime, check: Check) -> dict
     artefact = exported.artefact
     found: dict[str, float] = {}
     pairs: list[tuple[Rows, Rows]] = []
+    batch: list[NDArray[np.uint8]] = []
     for canvas in canvases(check.index, artefact):
         expected, got = reference(canvas), exported(canvas)
         if artefact.suppression is None:
-            for name, value in differences(expected, got, artefact.task, len(artefact.names)).items():
-                found[name] = float(np.maximum(found.get(name, 0.0), value))
-        pairs.append((rows_of(expected, artefact), rows_of(got, artefact)))
+            widen(found, differences(expected, got, artefact.task, len(artefact.names)))
+        else:
+            widen(found, baked_differences(expected, got, artefact))
+        pairs.append((rows_of(expected, artefact), rows_of(got, artefact, suppressed=True)))
+        if len(batch) < max(artefact.batch, TOGETHER):
+            batch.append(canvas)
+    if artefact.suppression is None:
+        widen(found, together(reference, exported, batch))
     certificate: dict[str, Any] = {
         "pictures": check.pictures,
         "images": len(check.index),
@@ -82,6 +95,52 @@ def certify(reference: Runtime, exported: ExportedRuntime, check: Check) -> dict
     }
     certificate["failures"] = failures(certificate)
     return certificate
+
+
+def widen(found: dict[str, float], more: Mapping[str, float]) -> None:
+    """Put larger differences in the place of smaller ones; NaN is the largest."""
+    for name, value in more.items():
+        found[name] = float(np.maximum(found.get(name, 0.0), value))
+
+
+def together(reference: Runtime, exported: ExportedRuntime, batch: Sequence[NDArray[np.uint8]]) -> dict[str, float]:
+    """Differences of several pictures in one call of the graph; where shapes are free, on canvases of other shapes."""
+    artefact = exported.artefact
+    found: dict[str, float] = {}
+    if artefact.dynamic:
+        height, width = (
+            min(side) // 2 // STRIDE * STRIDE or STRIDE for side in zip(*(one.shape[1:3] for one in batch), strict=True)
+        )
+        groups = [[one[:, :height] for one in batch], [one[:, :, :width] for one in batch]]
+        groups = [[one for one in group if one.shape == group[0].shape][:TOGETHER] for group in groups]
+    else:
+        groups = [[batch[i % len(batch)] for i in range(artefact.batch)]]
+    for group in groups:
+        images = np.ascontiguousarray(np.concatenate(group))
+        got, expected = exported.whole(images), reference(images)
+        widen(found, differences(expected, got, artefact.task, len(artefact.names)))
+    return found
+
+
+def baked_differences(expected: Decoded, found: Decoded, artefact: Artefact) -> dict[str, float]:
+    """Differences of rows that a graph has suppressed by itself, and of its prototypes; of as many rows in one order.
+
+    Extras, coefficients of masks or keypoints, are taken relative to their size. What has other rows differs in them.
+    """
+    apart: dict[str, float] = {}
+    if expected.prototypes is not None and found.prototypes is not None:
+        apart["masks"] = _relative(expected.prototypes, found.prototypes)
+    a, b = rows_of(expected, artefact), rows_of(found, artefact, suppressed=True)
+    if len(a) and len(a) == len(b) and bool((a[:, 5] == b[:, 5]).all()):
+        apart |= {"scores": float(np.abs(a[:, 4] - b[:, 4]).max()), "pixels": float(np.abs(a[:, :4] - b[:, :4]).max())}
+        if a.shape[1] > ROW:
+            apart["masks"] = float(np.maximum(apart.get("masks", 0.0), _relative(a[:, ROW:], b[:, ROW:])))
+    return apart
+
+
+def _relative(expected: NDArray[np.float32], found: NDArray[np.float32]) -> float:
+    """The largest difference in units of the root mean square."""
+    return float(np.abs(expected - found).max()) / (float(np.sqrt((expected**2).mean())) or 1.0)
 
 
 def limits_of(artefact: Artefact) -> dict[str, float]:
@@ -103,6 +162,8 @@ def failures(certificate: Mapping[str, Any]) -> list[str]:
         if name in limits and (value is None or value > limits[name])
     ]
     agreement, loss = certificate.get("agreement"), certificate.get("loss")
+    if agreement is None and "agreement" in limits:
+        found.append("nothing was found on the pictures, so nothing was compared: name other ones with --data")
     if agreement is not None and agreement < limits.get("agreement", 0.0):
         found.append(f"only {agreement:.1%} of the detections are the same")
     if loss is not None and loss > limits.get("loss", np.inf):
@@ -130,23 +191,27 @@ def _agreement(pairs: Sequence[tuple[Rows, Rows]], artefact: Artefact) -> dict[s
         shown = [(above(expected, confidence), above(got, confidence * NEARLY)) for expected, got in pairs]
         total = sum(len(expected) for expected, _ in shown)
         same = sum(matched(expected, got) for expected, got in shown)
+        if artefact.suppression is not None:  # what it should have dropped counts against it
+            same -= sum(max(len(got) - len(expected), 0) for expected, got in shown)
         if total >= DETECTIONS:
             break
     return {"detections": total, "conf": confidence, "agreement": same / total if total else None}
 
 
-def rows_of(decoded: Decoded, artefact: Artefact) -> Rows:
-    """What is found on one canvas: (n, 6) x1, y1, x2, y2, score, class; rotated boxes as if they lay straight.
+def rows_of(decoded: Decoded, artefact: Artefact, *, suppressed: bool = False) -> Rows:
+    """What is found on one canvas: (n, 6 + E) x1, y1, x2, y2, score, class, extras; rotated boxes as if straight.
 
-    A classified picture is one row, whose box means nothing.
+    A classified picture is one row, whose box means nothing. `suppressed`: a graph that suppresses by itself has.
     """
     dense, classes, baked = decoded.dense[0], len(artefact.names), artefact.suppression
     if not TASKS[artefact.task].boxes:
         best = int(dense.argmax())
         return np.array([[0, 0, 1, 1, 1, best]], np.float32)
     options = NmsOptions(CONFIDENCES[-1]) if baked is None else NmsOptions(baked.conf, baked.iou, baked.max_det)
+    if baked is not None and suppressed:
+        options = NmsOptions(baked.conf, 1.0, baked.max_det)
     if not TASKS[artefact.task].rotated:
-        return select(dense, classes, options)[:, :6]
+        return select(dense, classes, options)
     rows = select_rotated(dense, classes, options)  # cx, cy, w, h, score, class, angle
     half = rows[:, 2:4] / 2
     return np.concatenate((rows[:, :2] - half, rows[:, :2] + half, rows[:, 4:6]), 1)
@@ -175,11 +240,17 @@ def matched(expected: Rows, found: Rows) -> int:
 def _scores(reference: Runtime, exported: ExportedRuntime, check: Check) -> dict[str, Any]:
     """AP, or top-1, of both on the labels, and what the file loses; None where there are no labels to score on."""
     artefact = exported.artefact
+    nothing = {"metric": None, "expected": None, "found": None, "loss": None}
     if not check.labelled or artefact.suppression is not None:
-        return {"metric": None, "expected": None, "found": None, "loss": None}
+        return nothing
     config = ValConfig(imgsz=artefact.imgsz, rect=artefact.dynamic, batch=1, verbose=False)
     expected, found = (main_score(evaluate(one, check.index, config, artefact.task)) for one in (reference, exported))
-    return {"metric": score_name(artefact.task), "expected": expected, "found": found, "loss": expected - found}
+    if not np.isfinite(expected):  # no objects in these pictures
+        return nothing
+    loss = expected - found if np.isfinite(found) else expected
+    if artefact.precision == "int8" and expected:  # of a weak model a small loss may be all
+        loss = max(loss, MAP_LOSS["int8"] / WORTH * loss / expected)
+    return {"metric": score_name(artefact.task), "expected": expected, "found": found, "loss": loss}
 
 
 def certified(artefact: Artefact, certificate: Mapping[str, Any]) -> Artefact:

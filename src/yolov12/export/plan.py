@@ -69,6 +69,10 @@ def check_abilities(config: ExportConfig, model: ModelConfig, said: frozenset[st
         raise ConfigError(f"--simplify: is for onnx files, not for {config.format}")
     if config.int8 and (config.half or config.nms):
         raise ConfigError(f"--int8 and --{'half' if config.half else 'nms'} contradict each other: leave one out")
+    if "batch" in said and config.dynamic and wanted.dynamic:
+        raise ConfigError(f"--batch {config.batch}: the graph takes any batch; add --no-dynamic for a fixed one")
+    if "calibration" in said and not config.int8:
+        raise ConfigError("--calibration: has an effect only with --int8")
     if idle := [name for name in ("conf", "iou", "max_det") if name in said and not config.nms]:
         raise ConfigError(f"--{idle[0]}: has an effect only with --nms")
     return wanted

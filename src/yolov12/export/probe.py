@@ -19,7 +19,6 @@ from yolov12.artefact import Artefact
 from yolov12.config.tasks import TASKS
 from yolov12.data.center_crop import CenterCrop
 from yolov12.data.letterbox import Letterbox
-from yolov12.inference.backends.base import DESCRIPTION_FILE
 from yolov12.inference.runtime import Runtime
 
 SHAPES: Final = ((300, 400), (416, 304))
@@ -68,21 +67,23 @@ def wrong_answers(runtime: Runtime, artefact: Artefact, expected: Sequence[Mappi
 
 
 def payload_digest(path: Path, digest: str = NO_DIGEST) -> str:
-    """SHA-256 of everything in an exported file or folder but its description, of which only `digest` is left out."""
+    """SHA-256 of everything in an exported file or folder, its description included, but for `digest` itself."""
     made = hashlib.sha256()
     if path.is_dir():
-        for file in sorted(file for file in path.rglob("*") if file.is_file() and file.name != DESCRIPTION_FILE):
-            made.update(file.relative_to(path).as_posix().encode() + b"\0" + file.read_bytes())
+        for file in sorted(file for file in path.rglob("*") if file.is_file()):
+            made.update(file.relative_to(path).as_posix().encode() + b"\0" + _blank(file.read_bytes(), digest))
     elif zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             # What torch keeps in `.data` follows from the whole archive, the description included.
-            names = sorted(name for name in archive.namelist() if not name.endswith(DESCRIPTION_FILE))
-            names = [name for name in names if "/.data/" not in name]
-            for name in names:
-                made.update(Path(name).name.encode() + b"\0" + archive.read(name))
+            for name in sorted(name for name in archive.namelist() if "/.data/" not in name):
+                made.update(Path(name).name.encode() + b"\0" + _blank(archive.read(name), digest))
     else:
-        made.update(path.read_bytes().replace(digest.encode(), NO_DIGEST.encode()))
+        made.update(_blank(path.read_bytes(), digest))
     return made.hexdigest()
+
+
+def _blank(data: bytes, digest: str) -> bytes:
+    return data.replace(digest.encode(), NO_DIGEST.encode()) if digest else data
 
 
 def _canvases(artefact: Artefact) -> Iterator[NDArray[np.uint8]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import os
 import secrets
 import shutil
@@ -27,7 +28,7 @@ from yolov12.data.contract import contract
 from yolov12.data.dataset import load_index
 from yolov12.data.index import ImageIndex
 from yolov12.data.synthetic import write_synthetic
-from yolov12.errors import ConfigError, DataError, YoloError, printable
+from yolov12.errors import ConfigError, DataError, ExportError, UserError, YoloError, printable
 from yolov12.evaluation.labels import suited
 from yolov12.export import probe
 from yolov12.export.certificate import Check, certified, certify, summary
@@ -37,6 +38,7 @@ from yolov12.export.quantization import Calibration
 from yolov12.export.writers import WRITERS
 from yolov12.inference.exported import open_exported
 from yolov12.inference.torch_runtime import TorchRuntime
+from yolov12.loading import trained_size
 from yolov12.models.detector import Detector
 from yolov12.version import __version__
 
@@ -112,9 +114,16 @@ def digest_of(file: ModelFile) -> str:
     return made.hexdigest()
 
 
+def identity_of(file: ModelFile) -> str:
+    """SHA-256 of all that an artefact of a model holds: weights, architecture, class names, size of the training."""
+    described = [digest_of(file), file.config.to_dict(), sorted(file.names.items()), trained_size(file.metadata)]
+    return hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()
+
+
 def run_export(model: Detector, plan: ExportPlan, check: Check, *, verbose: bool) -> Path:
     """Write the file or folder of `plan`, prove it equal to `model`, move it into place; nothing is left otherwise."""
-    aside = plan.target.with_name(f".{secrets.token_hex(4)}.tmp.{plan.target.name}")
+    target = plan.target
+    aside = target.with_name(f".{secrets.token_hex(4)}.tmp.{target.name}")
     half = plan.artefact.precision == "fp16" and plan.format.name != "openvino"  # which stores halves by itself
     try:
         save = WRITERS[plan.format.name](ExportGraph(model, torch.float16 if half else torch.float32), plan)
@@ -126,12 +135,18 @@ def run_export(model: Detector, plan: ExportPlan, check: Check, *, verbose: bool
         save(aside, dataclasses.replace(artefact, certificate=certificate).to_json())
         certificate["digest"] = probe.payload_digest(aside)
         save(aside, dataclasses.replace(artefact, certificate=certificate).to_json())
-        _move(aside, plan.target)
+        _move(aside, target)
+    except OSError as error:
+        raise UserError(f"{printable(target)}: cannot be written: {error.strerror}") from error
+    except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:  # of the exporters' libraries
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise ExportError(f"{plan.format.name}: the exporter cannot write this network ({reason})") from error
     finally:
         _remove(aside)
     if verbose:
         print(summary(certificate), file=sys.stderr)
-        if certificate["images"] < LEAST_IMAGES or certificate["detections"] < LEAST_DETECTIONS:
+        least = LEAST_DETECTIONS if TASKS[plan.artefact.task].boxes else LEAST_IMAGES
+        if certificate["images"] < LEAST_IMAGES or certificate["detections"] < least:
             print("warning: the check is weak: name a data set with --data", file=sys.stderr)
     return plan.target
 
@@ -189,8 +204,12 @@ def _move(source: Path, target: Path) -> None:
     if target.is_dir() and not target.is_symlink():
         old = target.with_name(f".{secrets.token_hex(4)}.tmp.{target.name}")
         os.replace(target, old)
-        os.replace(source, target)
-        shutil.rmtree(old)
+        try:
+            os.replace(source, target)
+        except OSError:
+            os.replace(old, target)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
     else:
         os.replace(source, target)
 

@@ -13,9 +13,6 @@ from yolov12.errors import ConfigError
 from yolov12.inference.backends import open_backend
 from yolov12.inference.backends.base import Backend, Canvases, Opened, Outputs
 
-EMPTY = -1.0
-"""Class of the rows that fill up the output of a graph with suppression."""
-
 
 class ExportedRuntime:
     """Runs an exported file; may be called from many threads."""
@@ -33,7 +30,16 @@ class ExportedRuntime:
                 f"this file takes canvases of {artefact.imgsz[0]}x{artefact.imgsz[1]} (height x width), "
                 f"not {shape[0]}x{shape[1]}: leave --imgsz out, or export with --dynamic"
             )
-        found = self._backend.run(images) if artefact.dynamic else self._in_batches(images, artefact.batch)
+        return self._decoded(
+            self._backend.run(images) if artefact.dynamic else self._in_batches(images, artefact.batch)
+        )
+
+    def whole(self, images: NDArray[np.uint8]) -> Decoded:
+        """The same, by one call of the graph: batches that a file of fixed shape does not take are its own errors."""
+        return self._decoded(self._backend.run(images, whole=True))
+
+    def _decoded(self, found: Outputs) -> Decoded:
+        artefact = self.artefact
         dense, prototypes = found[0], found[1] if len(found) > 1 else None
         if artefact.suppression is not None:
             dense = dense_of_rows(dense, len(artefact.names))

@@ -12,10 +12,14 @@ from yolov12.detections import Decoded
 from yolov12.inference.exported import dense_of_rows
 from yolov12.inference.runtime import Runtime
 from yolov12.postprocess import NmsOptions, select
-from yolov12.postprocess.fusion import fuse_boxes
+from yolov12.postprocess.fusion import Rows, fuse_boxes
 
 LOWEST: Final = 0.001
-"""Score below which a model's boxes take no part, where the caller sets no higher one."""
+"""Score below which a model's boxes take no part."""
+SAME: Final = 0.55
+"""IoU from which on boxes are of one object."""
+MOST: Final = 1000
+"""Boxes of a model that take part, and of all together that remain."""
 
 
 class FusedRuntime:
@@ -32,14 +36,17 @@ class FusedRuntime:
 
     def __call__(self, images: NDArray[np.uint8], min_score: float = 0.0) -> Decoded:
         """Dense output (B, 4 + C, M) whose anchors are the fused boxes; those that fill up a batch score 0."""
-        # A cluster that some models miss loses score: its boxes must be known below the score that is asked for.
-        options = NmsOptions(conf=max(min_score / len(self._runtimes), LOWEST))
+        # Weak boxes may carry a cluster over the score asked for; two of one model in a cluster would dilute it.
+        options = NmsOptions(conf=LOWEST, iou=SAME, max_det=MOST)
         found = [runtime(images, options.conf).images() for runtime in self._runtimes]
         fused = [
-            fuse_boxes([select(one.dense, self._classes, options).astype(float) for one in same], weights=self._weights)
+            self._fuse([select(one.dense, self._classes, options).astype(float) for one in same])
             for same in zip(*found, strict=True)
         ]
         rows = np.zeros((len(images), max(map(len, fused)), 6), np.float32)
         for into, boxes in zip(rows, fused, strict=True):
             into[: len(boxes)] = boxes
         return Decoded(dense_of_rows(rows, self._classes))
+
+    def _fuse(self, found: Sequence[Rows]) -> Rows:
+        return fuse_boxes(found, iou=SAME, weights=self._weights, max_det=MOST)

@@ -20,6 +20,7 @@ from yolov12.config.run import ImageSize
 from yolov12.config.tasks import TASKS
 from yolov12.data.letterbox import Letterbox
 from yolov12.detections import Detections
+from yolov12.errors import ConfigError
 from yolov12.inference.runtime import Runtime
 from yolov12.postprocess import POSTPROCESS, NmsOptions
 from yolov12.postprocess.nms import suppress
@@ -34,6 +35,11 @@ SCALES: Final = ((1.0, False), (0.83, True), (0.67, False))
 """Of the canvas, and whether mirrored: the looks of test-time augmentation."""
 EDGE: Final = 2.0
 """Pixels from the border of a tile at which a box counts as cut by it."""
+FINEST: Final = 16
+"""Tiles that follow the objects are no smaller than this part of the picture."""
+SURE: Final = 0.25
+"""Score above which an object tells how large tiles have to be."""
+MAX_TILES: Final = 1024
 COVERED: Final = 0.5
 """Share of a cut box inside a whole one of its class from which on it is a piece of that."""
 
@@ -73,7 +79,7 @@ def look_closely(
     planned = whole_looks(shape, task, looks)
     found = _found(image, planned, runtime, task, num_classes, options, looks)
     if looks.tile:
-        side = looks.tile if looks.tile != AUTO else fitting_tile(found, looks)
+        side = looks.tile if looks.tile != AUTO else max(fitting_tile(found, looks), round(max(shape) / FINEST))
         tiles = [] if side >= max(shape) else tiles_of(shape, side, looks)
         found += _found(image, tiles, runtime, task, num_classes, options, looks)
         planned = [*planned, *tiles]
@@ -93,6 +99,12 @@ def whole_looks(shape: tuple[int, int], task: str, looks: Looks) -> list[Look]:
 def tiles_of(shape: tuple[int, int], side: int, looks: Looks) -> list[Look]:
     """Evenly spread tiles that cover a picture, each overlapping its neighbours by at least its share."""
     height, width = min(side, shape[0]), min(side, shape[1])
+    counts = [len(_starts(length, part, looks.overlap)) for length, part in zip(shape, (height, width), strict=True)]
+    if counts[0] * counts[1] > MAX_TILES:
+        raise ConfigError(
+            f"--tile {side}: a picture of {shape[0]}x{shape[1]} would take {counts[0] * counts[1]} looks; at most "
+            f"{MAX_TILES}: choose larger tiles or less --overlap"
+        )
     tops, lefts = (_starts(length, part, looks.overlap) for length, part in zip(shape, (height, width), strict=True))
     return [Look(top, left, height, width, looks.imgsz) for top in tops for left in lefts]
 
@@ -103,7 +115,7 @@ def fitting_tile(found: Sequence[Detections], looks: Looks) -> int:
     Where nothing was found: that at which the canvas shows the picture as it is.
     """
     imgsz = looks.imgsz if isinstance(looks.imgsz, int) else min(looks.imgsz)
-    boxes = np.concatenate([one.rows[:, :4] for one in found])
+    boxes = np.concatenate([one.rows[one.rows[:, 4] > SURE, :4] for one in found])
     if not len(boxes):
         return imgsz
     areas = (boxes[:, 2:] - boxes[:, :2]).clip(1).prod(axis=1)

@@ -1,28 +1,36 @@
 """What a model runs on: torch at once, and from the next call on what was measured to be faster.
 
-A choice that is remembered is used from the first call. Otherwise the first call starts the measuring in a process of
+A choice that is remembered is used from the first call. Otherwise the second call starts the measuring in a process of
 its own, which ends with this one, and later calls look whether it is done. One call, or one stream, keeps its runtime.
 """
 
 from __future__ import annotations
 
-import atexit
 import contextlib
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
+import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from yolov12.checkpoint import ModelFile, read_model_file, write_model_file
 from yolov12.errors import YoloError
-from yolov12.export.run import digest_of
+from yolov12.export.run import identity_of
+from yolov12.folders import cache_folder
 from yolov12.inference.backends.base import Opened
 from yolov12.inference.exported import ExportedRuntime, open_exported
 from yolov12.inference.runtime import Runtime
 from yolov12.tuning.choice import Choice, is_allowed, place, read_choice, remember_file
 from yolov12.tuning.measure import installed, tune
+
+LONGEST: Final = 900.0
+"""Seconds after which a measuring is taken to be over, where that cannot be told."""
 
 
 class Chooser:
@@ -36,7 +44,8 @@ class Chooser:
         self._lock = threading.Lock()
         self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._kill: weakref.finalize[..., Chooser] | None = None
+        self._finish: weakref.finalize[..., Chooser] | None = None
         self._opened: dict[tuple[str, str], ExportedRuntime] = {}
         self._calls = 0
         self._settled = not is_allowed()
@@ -72,7 +81,7 @@ class Chooser:
     @property
     def _home(self) -> Path:
         if self._folder is None:
-            self._folder = place(digest_of(self._file()))
+            self._folder = place(identity_of(self._file()))
         return self._folder
 
     def _look(self, imgsz: int, *, verbose: bool) -> None:
@@ -93,7 +102,7 @@ class Chooser:
     def _settle(self, *, verbose: bool) -> None:
         choice = self.choice
         self._stop()
-        self._settled = True
+        self._settled, self._chosen = True, None
         if choice is None or not choice.file:
             return
         if self._path is not None:
@@ -110,17 +119,33 @@ class Chooser:
     def _note_file(self, path: Path) -> None:
         """Let the choice be found by the file alone, if the weights still are those of the file."""
         with contextlib.suppress(YoloError, OSError):
-            if place(digest_of(read_model_file(path))) == self._home:
+            if place(identity_of(read_model_file(path))) == self._home:
                 remember_file(path, self._home)
 
     def _start(self, imgsz: int) -> None:
-        self._scratch = tempfile.TemporaryDirectory()
-        model = Path(self._scratch.name) / "model.safetensors"
-        write_model_file(model, self._file())
-        command = [sys.executable, "-m", "yolov12.tuning.job", str(model), str(self._home), str(imgsz)]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                         stderr=subprocess.DEVNULL)  # fmt: skip
-        atexit.register(self._stop)
+        """Begin to measure in a process of its own; whoever cannot, or finds another at it, stays with torch."""
+        self._settled = True
+        if not sys.executable or getattr(sys, "frozen", False):  # a program of its own would start itself again
+            return
+        lock = cache_folder() / "runtimes" / "measuring.lock"
+        try:
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            if not claim(lock):
+                return
+            scratch = tempfile.TemporaryDirectory()
+            self._finish = weakref.finalize(self, _clean, scratch, lock, self._home)
+            model = Path(scratch.name) / "model.safetensors"
+            write_model_file(model, self._file())
+            words = [str(model), str(self._home), str(imgsz), str(os.getpid())]
+            temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), scratch.name)  # what is killed leaves nothing behind
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "yolov12.tuning.job", *words], stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **temporary},
+            )  # fmt: skip
+            self._kill = weakref.finalize(self, _end, self._process)
+            self._settled = False
+        except (OSError, YoloError):
+            self._stop()
 
     def close(self) -> None:
         """End what still runs."""
@@ -129,10 +154,43 @@ class Chooser:
             self._stop()
 
     def _stop(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
         self._process = None
-        if self._scratch is not None:
-            self._scratch.cleanup()
-            self._scratch = None
+        for ending in (self._kill, self._finish):
+            if ending is not None:
+                ending()
+        self._kill = self._finish = None
+
+
+def claim(lock: Path) -> bool:
+    """Whether this process is the one that may measure: two at once would measure each other."""
+    with contextlib.suppress(OSError, ValueError):
+        owner = int(lock.read_text(encoding="utf8"))
+        if os.name == "nt":  # where asking for a process would end it
+            if time.time() - lock.stat().st_mtime < LONGEST:
+                return False
+        else:
+            os.kill(owner, 0)  # raises when that process is gone
+            return False
+    lock.unlink(missing_ok=True)
+    try:
+        with lock.open("x", encoding="utf8") as file:
+            file.write(str(os.getpid()))
+    except FileExistsError:
+        return False
+    return True
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.kill()
+    process.wait()
+
+
+def _clean(scratch: tempfile.TemporaryDirectory[str], lock: Path, home: Path) -> None:
+    """Remove what a measuring that was ended has left."""
+    lock.unlink(missing_ok=True)
+    for left in home.glob(".*.tmp.*"):
+        shutil.rmtree(left, ignore_errors=True)
+        left.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        scratch.cleanup()

@@ -1,6 +1,6 @@
 """The measuring as a process of its own, so that nothing of it can disturb the one that predicts.
 
-    python -m yolov12.tuning.job MODEL FOLDER IMGSZ
+    python -m yolov12.tuning.job MODEL FOLDER IMGSZ PARENT
 
 It gives way to everything else on the machine. It ends by itself when the process that started it is gone.
 """
@@ -27,7 +27,7 @@ def main(words: list[str]) -> int:
     model, folder, imgsz = Path(words[0]), Path(words[1]), int(words[2])
     with contextlib.suppress(OSError, AttributeError):
         os.nice(15)
-    threading.Thread(target=watch, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=watch, args=(int(words[3]),), daemon=True).start()
     try:
         tune(read_model_file(model), folder, imgsz)
     except YoloError as error:

@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from yolov12.checkpoint import ModelFile
 from yolov12.config.run import ExportConfig
-from yolov12.errors import YoloError
+from yolov12.config.variants import usual_size
+from yolov12.errors import UserError, YoloError, printable
 from yolov12.export.plan import FORMATS, ExportPlan
 from yolov12.export.run import Origin, check_pictures, describe, run_export
 from yolov12.extras import is_installed
@@ -43,17 +44,22 @@ def tune(file: ModelFile, folder: Path, imgsz: int, *, only: str = "") -> Choice
 
     `only` one format: it is chosen if it is exact, however fast it is. Raises what the export of that one raises.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{printable(folder)}: the cache cannot be written: {error.strerror}") from error
     model = build_model(file.config, seed=0)
     model.load_state_dict(file.state)
     model.eval()
     made: dict[str, Path] = {}
+    failed: list[str] = []
     for name in [only] if only else installed():
         try:
-            made[name] = artefact(model, file, folder, name, imgsz)
-        except YoloError:
+            made[name] = artefact(model, file, folder, name)
+        except YoloError as error:
             if only:
                 raise
+            failed.append(f"{name}: {error}")
     candidates: dict[str, tuple[Runtime, Path | None]] = {"torch": (torch_runtime(model), None)}
     canvas = np.random.default_rng(0).integers(0, 256, (1, imgsz, imgsz, 3), np.uint8)
     reference = TorchRuntime(model, "cpu", "fp32")(canvas)
@@ -79,7 +85,7 @@ def tune(file: ModelFile, folder: Path, imgsz: int, *, only: str = "") -> Choice
         precision=runtime.precision,
         file=chosen.name if chosen is not None else "",
         imgsz=imgsz,
-        why=reason(fastest, times, imgsz),
+        why=reason(fastest, times, imgsz, failed + [f"{name}: not exact" for name in measured if name not in times]),
         measured={name: None if value is None else round(value, 3) for name, value in measured.items()},
     )
     write_choice(folder, choice)
@@ -94,12 +100,13 @@ def installed() -> list[str]:
     return [name for name, packages in NEEDS.items() if all(map(is_installed, packages))]
 
 
-def artefact(model: Detector, file: ModelFile, folder: Path, name: str, imgsz: int) -> Path:
-    """The artefact of a format, checked; written once."""
+def artefact(model: Detector, file: ModelFile, folder: Path, name: str) -> Path:
+    """The artefact of a format at the model's own size, checked; written once."""
     wanted = FORMATS[name]
     target = folder / f"model{wanted.suffix}"
     if not target.exists():
-        config = ExportConfig(format=name, imgsz=imgsz, images=PICTURES, verbose=False)
+        size = trained_size(file.metadata) or usual_size(file.config.variant, file.config.task)
+        config = ExportConfig(format=name, imgsz=size, images=PICTURES, verbose=False)
         plan = ExportPlan(wanted, describe(file, config, wanted, trained_size(file.metadata)), target)
         with check_pictures(config, file, Origin()) as check:
             run_export(model, plan, check, verbose=False)
@@ -117,10 +124,10 @@ def in_turns(runtimes: Mapping[str, Runtime], canvas: NDArray[np.uint8]) -> dict
     return {name: statistics.median(values[WARM_UP:]) for name, values in times.items()}
 
 
-def reason(fastest: str, times: Mapping[str, float], imgsz: int) -> str:
+def reason(fastest: str, times: Mapping[str, float], imgsz: int, failed: Sequence[str]) -> str:
     """One line: what was chosen and why."""
     if len(times) < 2:
-        return "torch: no other runtime is installed (pip install 'yolov12[openvino]')"
+        return "torch: " + ("; ".join(failed) or "no other runtime is installed (pip install 'yolov12[openvino]')")
     listed = ", ".join(f"{name} {value:.1f} ms" for name, value in sorted(times.items(), key=lambda item: item[1]))
     return f"{fastest}: {times['torch'] / times[fastest]:.2f} times as fast as torch at {imgsz} pixels here ({listed})"
 

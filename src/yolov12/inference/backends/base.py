@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolov12.artefact import Artefact
-from yolov12.errors import CheckpointError, SetupError, printable
+from yolov12.errors import CheckpointError, ConfigError, SetupError, printable
 
 Canvases = NDArray[np.uint8]
 """(B, H, W, 3) uint8 BGR."""
@@ -51,13 +52,21 @@ class Backend(Protocol):
 
     def __init__(self, path: Path, opened: Opened) -> None: ...
 
-    def run(self, images: Canvases) -> Outputs:
-        """Outputs of a batch of canvases that the artefact allows."""
+    def run(self, images: Canvases, *, whole: bool = False) -> Outputs:
+        """Outputs of a batch of canvases that the artefact allows; `whole`: in one call of the graph."""
 
 
 def available_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def device_name(device: str) -> str:
+    """'cuda:1' of '1'; ConfigError for what is no device."""
+    name = f"cuda:{device}" if device.isdecimal() else device
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise ConfigError(f"--device {device!r}: expected auto, cpu, cuda, cuda:N or a GPU number")
+    return name
 
 
 def as_rgb(images: Canvases) -> Canvases:
@@ -85,7 +94,7 @@ def float_outputs(outputs: Sequence[Any]) -> Outputs:
 
 def cpu_only(opened: Opened, what: str) -> None:
     """Raise SetupError for a device that `what` does not run on."""
-    if opened.device not in ("auto", "cpu"):
+    if device_name(opened.device) not in ("auto", "cpu"):
         raise SetupError(f"--device {opened.device}: {what} runs on the CPU here")
 
 
@@ -101,7 +110,7 @@ def reading(path: Path) -> Iterator[None]:
     """Turn whatever a library raises over a damaged file into a CheckpointError that names it."""
     try:
         yield
-    except SetupError:
+    except (SetupError, ConfigError):
         raise
     except CheckpointError as error:
         raise CheckpointError(f"{printable(path)}: {error}") from error

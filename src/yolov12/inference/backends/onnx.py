@@ -16,6 +16,7 @@ from yolov12.inference.backends.base import (
     Opened,
     Outputs,
     blob,
+    device_name,
     fixed_precision,
     float_outputs,
     one_by_one,
@@ -38,8 +39,10 @@ class OnnxBackend:
             self.artefact = read_artefact(self._alone.get_modelmeta().custom_metadata_map.get(DESCRIPTION))
         self.precision = fixed_precision(opened, self.artefact, "ONNX Runtime")
 
-    def run(self, images: Canvases) -> Outputs:
+    def run(self, images: Canvases, *, whole: bool = False) -> Outputs:
         """Outputs of a batch."""
+        if whole:
+            return self._run_alone(images)
         if len(images) == 1 or self._threads == 1 or not self.artefact.dynamic:
             return one_by_one(self._run_alone, images) if self.artefact.batch == 1 else self._run_alone(images)
         session, pool = self._together
@@ -60,13 +63,15 @@ class OnnxBackend:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting must not take a core
         return self._library.InferenceSession(self._model, options, providers=self._providers)
 
-    def _choose_providers(self, device: str) -> list[str]:
+    def _choose_providers(self, device: str) -> list[Any]:
         known = self._library.get_available_providers()
-        if device in ("auto", "cpu") or device.startswith("cpu"):
+        name = device_name(device)
+        if name in ("auto", "cpu"):
             return ["CPUExecutionProvider"]
         if "CUDAExecutionProvider" not in known:
             raise SetupError(f"--device {device}: this ONNX Runtime has no CUDA: pip install onnxruntime-gpu")
-        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+        number = int(name.partition(":")[2] or 0)
+        return [("CUDAExecutionProvider", {"device_id": number}), "CPUExecutionProvider"]
 
 
 def _run(session: Any, images: Canvases) -> Outputs:

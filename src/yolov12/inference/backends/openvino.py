@@ -74,8 +74,10 @@ class OpenVINOBackend:
         }
         return self._core.compile_model(self._model, "CPU", settings)
 
-    def run(self, images: Canvases) -> Outputs:
+    def run(self, images: Canvases, *, whole: bool = False) -> Outputs:
         """Outputs of a batch."""
+        if whole:
+            return self._run_alone(images)
         if len(images) == 1 or self._threads == 1 or not self.artefact.dynamic:
             return one_by_one(self._run_alone, images) if self.artefact.batch == 1 else self._run_alone(images)
         return one_by_one(self._run_together, images, self._together[1])
