@@ -86,7 +86,7 @@ def test_tiles_cover_the_picture(height: int, width: int, side: int, overlap: fl
 
 
 def test_too_many_tiles_are_refused() -> None:
-    with pytest.raises(ConfigError, match="--tile 8: a picture of 2000x2000 would take .* at most 1024"):
+    with pytest.raises(ConfigError, match=r"--tile 8: a picture of 2000x2000 would take .* at most 1024"):
         tiles_of((2000, 2000), 8, LOOKS)
 
 
