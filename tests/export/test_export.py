@@ -101,7 +101,6 @@ class NoTorch:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, NoTorch())
 from yolov12.api.exported import ExportedModel
-from yolov12.api.compare import compare_models
 from yolov12.api.verify import verify_file
 from yolov12.samples import sample_images
 found = ExportedModel({str(blood)!r}).predict(str(sample_images()), verbose=False)

@@ -105,11 +105,11 @@ def test_on_a_real_model() -> None:
 
 
 def test_pictures_of_the_maps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["trace", "yolov12n-bccd", "--imgsz", "128", "--attention", str(tmp_path / "maps")]) == 0
+    assert main(["trace", "yolov12n-bccd", "--imgsz", "96", "--attention", str(tmp_path / "maps")]) == 0
     table = capsys.readouterr().out
     assert "insertion" in table
     pictures = sorted((tmp_path / "maps").iterdir())
-    assert len(pictures) == len(YOLO("yolov12n-bccd").explain(imgsz=128))
+    assert len(pictures) == sum(".png" in line for line in table.splitlines()) > 0
     assert all(picture.name in table for picture in pictures)
     with pytest.raises(ConfigError, match="attention maps are for upright boxes, not for classify"):
         YOLO("yolov12n-cls.yaml", num_classes=3).explain()

@@ -78,7 +78,7 @@ def test_the_second_call_has_it_measured_beside(model_path: Path, monkeypatch: p
             started.append(command)
 
         def poll(self) -> int | None:
-            return None if read_choice(Path(started[0][4])) is None else 0
+            return None if read_choice(Path(started[0][5])) is None else 0
 
         def kill(self) -> None: ...
         def wait(self) -> int:
@@ -89,7 +89,7 @@ def test_the_second_call_has_it_measured_beside(model_path: Path, monkeypatch: p
     assert [runtime_of(model) for _ in range(3)] == ["torch"] * 3
     assert len(started) == 1
     monkeypatch.setattr(measure, "in_turns", lambda *_: {"torch": 9.0, "openvino fp32": 3.0})
-    measure.tune(tiny_file(), Path(started[0][4]), 64)
+    measure.tune(tiny_file(), Path(started[0][5]), 64)
     stream = model.predict([PICTURE, PICTURE], imgsz=64, verbose=False, stream=True)
     assert {result.runtime for result in stream} == {"openvino"}
 
