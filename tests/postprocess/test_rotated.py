@@ -98,17 +98,17 @@ def test_equals_the_plain_rule(seed: int, count: int, iou: float, limit: int) ->
 
 
 def test_is_fast() -> None:
-    """Ten times what a quiet machine needs, so that only a change of the algorithm can fail this."""
+    """Twenty times what a quiet machine needs, so that only a change of the algorithm can fail this."""
     random = np.random.default_rng(0)
     boxes = np.column_stack(
         [random.uniform(0, 1024, (10_000, 2)), random.uniform(5, 80, (10_000, 2)), random.uniform(-1, 3, 10_000)]
     ).astype(np.float32)
     times = []
     for _ in range(3):
-        started = time.perf_counter()
+        started = time.thread_time()
         suppress_rotated(boxes, random.integers(0, 15, 10_000), 0.3, 10_000)
-        times.append(time.perf_counter() - started)
-    assert min(times) < 0.6
+        times.append(time.thread_time() - started)
+    assert min(times) < 1.2
 
 
 @pytest.mark.parametrize(
