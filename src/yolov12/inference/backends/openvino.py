@@ -26,6 +26,9 @@ from yolov12.inference.backends.base import (
 HINTS = {"fp32": "f32", "fp16": "f32", "int8": "f32", "bf16": "bf16"}
 """What OpenVINO calls the arithmetic; half weights are computed in float32, which is faster on processors."""
 
+FEW = 64
+"""Pictures for which compiling a second time, for batches, does not pay."""
+
 
 class OpenVINOBackend:
     """One compiled model with all threads for single pictures; for batches one with a stream for each thread."""
@@ -37,6 +40,7 @@ class OpenVINOBackend:
         cpu_only(opened, "OpenVINO")
         self._core, self._library = library.Core(), library
         self._threads, self._local = opened.cores, threading.local()
+        self._seen = 0
         with reading(path):
             described = path / DESCRIPTION_FILE
             self.artefact = read_artefact(described.read_text(encoding="utf8") if described.exists() else None)
@@ -78,7 +82,8 @@ class OpenVINOBackend:
         """Outputs of a batch."""
         if whole:
             return self._run_alone(images)
-        if len(images) == 1 or self._threads == 1 or not self.artefact.dynamic:
+        self._seen += len(images)
+        if len(images) == 1 or self._threads == 1 or not self.artefact.dynamic or self._seen <= FEW:
             return one_by_one(self._run_alone, images) if self.artefact.batch == 1 else self._run_alone(images)
         return one_by_one(self._run_together, images, self._together[1])
 
