@@ -65,3 +65,11 @@ def new_run_folder(task: str, project: str, name: str, *, exist_ok: bool) -> Pat
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write `value` as readable JSON, atomically."""
     write_atomic(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

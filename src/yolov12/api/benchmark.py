@@ -23,6 +23,7 @@ from yolov12.config.parse import resolve, round_up_to_stride
 from yolov12.config.run import PRECISIONS, RUNTIMES, BenchmarkConfig, ImageSize, ValConfig
 from yolov12.data.dataset import load_index
 from yolov12.data.index import ImageIndex
+from yolov12.data.letterbox import canvas_sides
 from yolov12.errors import ConfigError, YoloError, did_you_mean
 from yolov12.evaluation.benchmark import (
     Benchmark,
@@ -116,7 +117,7 @@ def entered(opened: dict[str, Predicting], config: BenchmarkConfig) -> tuple[lis
             before = resident_bytes()
             try:
                 made = model.runtime(config.device, precision, runtime)
-                side = canvas(setting.imgsz)
+                side = canvas_sides(setting.imgsz)
                 made(np.zeros((min(batch, 2), *side, 3), np.uint8))
             except YoloError as error:
                 lines.append(Line(setting, note=str(error)))
@@ -154,11 +155,6 @@ def numbers(option: str, text: str, low: int) -> list[int]:
         if not word.isdecimal() or not low <= int(word) <= 8192:
             raise ConfigError(f"--{option} {word!r}: expected whole numbers from {low} to 8192, with commas between")
     return [int(word) for word in found]
-
-
-def canvas(imgsz: ImageSize) -> tuple[int, int]:
-    """Height and width."""
-    return (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
 
 
 def machine() -> dict[str, str]:

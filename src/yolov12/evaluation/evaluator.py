@@ -134,7 +134,7 @@ def _look_closely(runtime: Runtime, job: _Job, compared: list[Any], speed: Speed
     index, config = job.index, job.config
     if not TASKS[job.task].boxes or config.protocol != "predict" or config.single_cls:
         raise ConfigError("--tile and --augment: not for classifiers, --protocol reference or --single_cls")
-    looks = Looks(config.imgsz, config.rect, config.tile, config.overlap, config.augment, config.batch)
+    looks = Looks.of(config)
     for i in range(len(index)):
         started = time.perf_counter()
         try:

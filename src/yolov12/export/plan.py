@@ -9,8 +9,8 @@ from yolov12.artefact import Artefact
 from yolov12.config.model import ModelConfig
 from yolov12.config.run import ExportConfig
 from yolov12.config.tasks import TASKS
+from yolov12.data.index import ImageIndex
 from yolov12.errors import ConfigError, UserError, printable
-from yolov12.export.quantization import Calibration
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,6 @@ class Format:
     """What a format is and can do.
 
     suffix   of its file or folder
-    extra    that installs what writing it needs
     dynamic  free batch, height and width
     half     16-bit weights
     nms      suppression inside the graph
@@ -27,7 +26,6 @@ class Format:
 
     name: str
     suffix: str
-    extra: str
     dynamic: bool = False
     half: bool = False
     nms: bool = False
@@ -37,9 +35,9 @@ class Format:
 FORMATS = {
     one.name: one
     for one in (
-        Format("onnx", ".onnx", "onnx", dynamic=True, half=True, nms=True),
-        Format("openvino", "_openvino_model", "openvino", dynamic=True, half=True, nms=True, int8=True),
-        Format("torchscript", ".torchscript", "cpu", dynamic=True, half=False),
+        Format("onnx", ".onnx", dynamic=True, half=True, nms=True),
+        Format("openvino", "_openvino_model", dynamic=True, half=True, nms=True, int8=True),
+        Format("torchscript", ".torchscript", dynamic=True),
     )
 }
 
@@ -52,7 +50,7 @@ class ExportPlan:
     artefact: Artefact
     target: Path
     simplify: bool = False
-    calibration: Calibration | None = None
+    calibration: ImageIndex | None = None
 
 
 def check_abilities(config: ExportConfig, model: ModelConfig, said: frozenset[str]) -> Format:

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolov12.artefact import Artefact
+from yolov12.config.run import PredictConfig
 from yolov12.config.tasks import TASKS
-from yolov12.data.center_crop import CenterCrop
-from yolov12.data.letterbox import Letterbox
+from yolov12.inference.predictor import view_of
 from yolov12.inference.runtime import Runtime
 
 SHAPES: Final = ((300, 400), (416, 304))
@@ -43,8 +43,8 @@ def pictures() -> Iterator[NDArray[np.uint8]]:
 def answers(runtime: Runtime, artefact: Artefact) -> list[dict[str, Any]]:
     """What `runtime` says of each picture at the anchors that it is surest of, as plain values."""
     found = []
-    for canvas in _canvases(artefact):
-        dense = runtime(canvas).dense[0]  # (4 + C + E, A), or (C,)
+    for pixels in pictures():
+        dense = runtime(canvas_for(pixels, artefact)).dense[0]  # (4 + C + E, A), or (C,)
         anchors = np.argsort(-_scores(dense, artefact), kind="stable")[:ANCHORS]
         found.append({"anchors": anchors.tolist(), "values": _values(dense, anchors)})
     return found
@@ -53,8 +53,8 @@ def answers(runtime: Runtime, artefact: Artefact) -> list[dict[str, Any]]:
 def wrong_answers(runtime: Runtime, artefact: Artefact, expected: Sequence[Mapping[str, Any]]) -> list[str]:
     """What `runtime` says otherwise than `expected`, in words."""
     wrong = []
-    for number, (canvas, answer) in enumerate(zip(_canvases(artefact), expected, strict=True)):
-        dense = runtime(canvas).dense[0]
+    for number, (pixels, answer) in enumerate(zip(pictures(), expected, strict=True)):
+        dense = runtime(canvas_for(pixels, artefact)).dense[0]
         anchors, known = np.asarray(answer["anchors"], int), np.asarray(answer["values"], float)
         if anchors.size and anchors.max() >= dense.shape[-1]:
             wrong.append(f"picture {number} of the probe: {dense.shape[-1]} anchors, {anchors.max() + 1} expected")
@@ -86,13 +86,10 @@ def _blank(data: bytes, digest: str) -> bytes:
     return data.replace(digest.encode(), NO_DIGEST.encode()) if digest else data
 
 
-def _canvases(artefact: Artefact) -> Iterator[NDArray[np.uint8]]:
-    for pixels in pictures():
-        shape = pixels.shape[0], pixels.shape[1]
-        if TASKS[artefact.task].boxes:
-            yield Letterbox.fit(shape, artefact.imgsz, rect=artefact.dynamic).apply(pixels)[None]
-        else:
-            yield CenterCrop.fit(shape, artefact.imgsz).apply(pixels)[None]
+def canvas_for(pixels: NDArray[np.uint8], artefact: Artefact) -> NDArray[np.uint8]:
+    """A picture (H, W, 3) BGR on the canvas that a file is for, (1, H', W', 3)."""
+    config = PredictConfig(imgsz=artefact.imgsz, rect=artefact.dynamic)
+    return view_of(pixels, artefact.task, config).apply(pixels)[None]
 
 
 def _scores(dense: NDArray[np.float32], artefact: Artefact) -> NDArray[np.float32]:

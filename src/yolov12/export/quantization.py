@@ -6,8 +6,7 @@ calibration, the layers that cost most go back to floats until it does not (NNCF
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -27,13 +26,6 @@ MAX_DROP: Final = 0.005
 """Of AP50-95, or top-1, on the calibration pictures."""
 
 
-@dataclass(frozen=True, eq=False)
-class Calibration:
-    """Pictures with labels of the model's classes: activations are measured on them, and accuracy."""
-
-    index: ImageIndex
-
-
 class _Compiled:
     """A compiled OpenVINO model as a runtime."""
 
@@ -48,22 +40,25 @@ class _Compiled:
         return Decoded(outputs[0], outputs[1] if len(outputs) > 1 else None, self._artefact.keypoint_shape)
 
 
-def quantized(model: Any, artefact: Artefact, calibration: Calibration, say: Callable[[str], object]) -> Any:
-    """An OpenVINO model of float32 with 8-bit layers, as accurate as `MAX_DROP` asks."""
+def quantized(model: Any, artefact: Artefact, calibration: ImageIndex, say: Callable[[str], object]) -> Any:
+    """An OpenVINO model of float32 with 8-bit layers, as accurate as `MAX_DROP` asks.
+
+    Activations are measured, and accuracy, on the pictures of `calibration`, labelled with the model's classes.
+    """
     nncf, openvino = require("nncf", "int8"), require("openvino", "openvino")
     config = ValConfig(imgsz=artefact.imgsz, rect=artefact.dynamic, batch=1, verbose=False)
 
     def score(compiled: Any) -> float:
-        return main_score(evaluate(_Compiled(compiled, artefact), calibration.index, config, artefact.task))
+        return main_score(evaluate(_Compiled(compiled, artefact), calibration, config, artefact.task))
 
     def compiled(one: Any) -> Any:
         return openvino.Core().compile_model(one, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
-    data = nncf.Dataset(list(_inputs(calibration, artefact)))
-    options = {"preset": nncf.QuantizationPreset.MIXED, "subset_size": len(calibration.index)}
+    data = nncf.Dataset([blob(canvas) for canvas in canvases(calibration, artefact)])
+    options = {"preset": nncf.QuantizationPreset.MIXED, "subset_size": len(calibration)}
     made = nncf.quantize(model, data, **options)
     before, after = score(compiled(model)), score(compiled(made))
-    say(f"int8: {before:.4f} -> {after:.4f} on the {len(calibration.index)} calibration pictures")
+    say(f"int8: {before:.4f} -> {after:.4f} on the {len(calibration)} calibration pictures")
     if before - after <= MAX_DROP:
         return made
     made = nncf.quantize_with_accuracy_control(
@@ -71,8 +66,3 @@ def quantized(model: Any, artefact: Artefact, calibration: Calibration, say: Cal
     )
     say(f"int8 with sensitive layers kept: {before:.4f} -> {score(compiled(made)):.4f}")
     return made
-
-
-def _inputs(calibration: Calibration, artefact: Artefact) -> Iterator[NDArray[np.float32]]:
-    for canvas in canvases(calibration.index, artefact):
-        yield blob(canvas)

@@ -21,12 +21,12 @@ import torch
 
 from yolov12.artefact import Artefact, Suppression
 from yolov12.checkpoint import ModelFile
-from yolov12.config.parse import round_up_to_stride
 from yolov12.config.run import ExportConfig
 from yolov12.config.tasks import TASKS
 from yolov12.data.contract import contract
 from yolov12.data.dataset import load_index
 from yolov12.data.index import ImageIndex
+from yolov12.data.letterbox import canvas_sides
 from yolov12.data.synthetic import write_synthetic
 from yolov12.errors import ConfigError, DataError, ExportError, UserError, YoloError, printable
 from yolov12.evaluation.labels import suited
@@ -34,8 +34,8 @@ from yolov12.export import probe
 from yolov12.export.certificate import Check, certified, certify, summary
 from yolov12.export.graph import ExportGraph
 from yolov12.export.plan import ExportPlan, Format, check_abilities, target_of
-from yolov12.export.quantization import Calibration
 from yolov12.export.writers import WRITERS
+from yolov12.folders import remove
 from yolov12.inference.exported import open_exported
 from yolov12.inference.torch_runtime import TorchRuntime
 from yolov12.loading import trained_size
@@ -71,26 +71,25 @@ def export_model(
         return run_export(model, plan, check, verbose=config.verbose)
 
 
-def calibration_pictures(config: ExportConfig, file: ModelFile, origin: Origin) -> Calibration:
+def calibration_pictures(config: ExportConfig, file: ModelFile, origin: Origin) -> ImageIndex:
     """The pictures that int8 is calibrated on: of the training split."""
     data = config.data or origin.data
     if not data:
         raise ConfigError("--int8: --data is missing: name a data set with training pictures to calibrate on")
     index = limited(data, "train", file.config.task, config.calibration, single_cls=origin.single_cls)
     blame = f"{printable(data)} does not suit the model"
-    return Calibration(suited(index, file.names, file.config.keypoint_shape, blame=blame, single_cls=origin.single_cls))
+    return suited(index, file.names, file.config.keypoint_shape, blame=blame, single_cls=origin.single_cls)
 
 
 def describe(file: ModelFile, config: ExportConfig, wanted: Format, trained_at: int | None) -> Artefact:
     """The description of what will be written, without its certificate."""
     task = file.config.task
-    side = round_up_to_stride(config.imgsz)
     dynamic = config.dynamic and wanted.dynamic
     return Artefact(
         format=wanted.name,
         task=task,
         names=dict(file.names),
-        imgsz=(side, side) if isinstance(side, int) else side,
+        imgsz=canvas_sides(config.imgsz),
         batch=1 if dynamic else config.batch,
         dynamic=dynamic,
         precision="int8" if config.int8 else "fp16" if config.half else "fp32",
@@ -142,7 +141,7 @@ def run_export(model: Detector, plan: ExportPlan, check: Check, *, verbose: bool
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise ExportError(f"{plan.format.name}: the exporter cannot write this network ({reason})") from error
     finally:
-        _remove(aside)
+        remove(aside)
     if verbose:
         print(summary(certificate), file=sys.stderr)
         least = LEAST_DETECTIONS if TASKS[plan.artefact.task].boxes else LEAST_IMAGES
@@ -168,7 +167,7 @@ def check_pictures(config: ExportConfig, file: ModelFile, origin: Origin) -> Ite
         return
     with tempfile.TemporaryDirectory() as scratch:
         form = {"format": "coco"} if TASKS[task].several else {}
-        size = max(64, min(int(min(_sides(config))), 640)) if TASKS[task].boxes else 96
+        size = max(64, min(int(min(canvas_sides(config.imgsz))), 640)) if TASKS[task].boxes else 96
         scenes = write_synthetic(
             Path(scratch) / "scenes", task=task, train=1, val=min(SCENES, config.images), test=0, size=size, **form
         )
@@ -195,10 +194,6 @@ def _check(index: ImageIndex, file: ModelFile, pictures: str, *, single_cls: boo
     return Check(index, True, pictures)
 
 
-def _sides(config: ExportConfig) -> tuple[int, int]:
-    return (config.imgsz, config.imgsz) if isinstance(config.imgsz, int) else config.imgsz
-
-
 def _move(source: Path, target: Path) -> None:
     """Put a file or folder in the place of another of its kind."""
     if target.is_dir() and not target.is_symlink():
@@ -212,10 +207,3 @@ def _move(source: Path, target: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
     else:
         os.replace(source, target)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)

@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from yolov12.config.run import ImageSize
+from yolov12.config.run import ImageSize, PredictConfig, ValConfig
 from yolov12.config.tasks import TASKS
-from yolov12.data.letterbox import Letterbox
+from yolov12.data.letterbox import Letterbox, canvas_sides
 from yolov12.detections import Detections
 from yolov12.errors import ConfigError
 from yolov12.inference.runtime import Runtime
@@ -65,6 +65,11 @@ class Looks(NamedTuple):
     augment: bool = False
     batch: int = 8
 
+    @classmethod
+    def of(cls, config: PredictConfig | ValConfig) -> Looks:
+        """As the options say."""
+        return cls(config.imgsz, config.rect, config.tile, config.overlap, config.augment, config.batch)
+
     @property
     def several(self) -> bool:
         """Whether there is more than one look at a picture."""
@@ -88,7 +93,7 @@ def look_closely(
 
 def whole_looks(shape: tuple[int, int], task: str, looks: Looks) -> list[Look]:
     """The looks at the whole picture. Without mirror images of keypoints: which of them change sides nobody says."""
-    sides = (looks.imgsz, looks.imgsz) if isinstance(looks.imgsz, int) else looks.imgsz
+    sides = canvas_sides(looks.imgsz)
     scales = SCALES if looks.augment else SCALES[:1]
     return [
         Look(0, 0, *shape, (round(sides[0] * scale), round(sides[1] * scale)), mirrored and not TASKS[task].keypoints)

@@ -151,8 +151,7 @@ class _Call:
     @property
     def looks(self) -> Looks:
         """How many times, and where, each picture is looked at."""
-        config = self.config
-        return Looks(config.imgsz, config.rect, config.tile, config.overlap, config.augment, config.batch)
+        return Looks.of(self.config)
 
     def look(self, item: Item, *, alone: bool) -> Result:
         """The result of several looks at one picture; an error is raised if it is the only one."""

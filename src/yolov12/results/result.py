@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from yolov12 import drawing
 from yolov12.atomic import write_atomic
+from yolov12.drawing import add_boxes, add_keypoints, add_list, add_masks, add_rotated, add_tags
 from yolov12.errors import SetupError, UserError, printable
 from yolov12.results.adapters import as_pandas, as_supervision
 from yolov12.results.boxes import BOX_COLUMNS, OBB, Boxes
@@ -118,21 +118,21 @@ class Result:
         numbers = self.boxes.cls.tolist()
         if self.masks is not None and masks:
             crops = [self.masks.crop(i) for i in range(len(numbers))]
-            drawing.add_masks(canvas, crops, self.masks.corners, numbers)
+            add_masks(canvas, crops, self.masks.corners, numbers)
         corners = self.boxes.xyxy.numpy()[:, :2]
         if self.obb is not None:
             around = self.obb.xyxyxyxy.numpy()
             corners = around[np.arange(len(around)), around[:, :, 1].argmin(axis=1)]  # the highest corner
             if boxes:
-                drawing.add_rotated(canvas, around, numbers)
+                add_rotated(canvas, around, numbers)
         elif boxes:
-            drawing.add_boxes(canvas, self.boxes.xyxy.numpy(), numbers)
+            add_boxes(canvas, self.boxes.xyxy.numpy(), numbers)
         if self.keypoints is not None:
-            drawing.add_keypoints(canvas, self.keypoints.data.numpy())
+            add_keypoints(canvas, self.keypoints.data.numpy())
         if labels and self.probs is not None:
-            drawing.add_list(canvas, self.probs.top5, self._likeliest(conf=conf))
+            add_list(canvas, self.probs.top5, self._likeliest(conf=conf))
         if labels:
-            drawing.add_tags(canvas, corners, numbers, [self._text(box, conf=conf) for box in self.boxes])
+            add_tags(canvas, corners, numbers, [self._text(box, conf=conf) for box in self.boxes])
         return canvas
 
     def save(self, filename: str | Path | None = None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -47,6 +48,7 @@ def place(digest: str) -> Path:
     return cache_folder() / "runtimes" / f"{digest[:16]}-{hardware_key()}"
 
 
+@functools.cache
 def hardware_key() -> str:
     """A short name of the processor, its cores and the versions that matter."""
     versions = []

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from typing import Final
 from yolov12.checkpoint import ModelFile, read_model_file, write_model_file
 from yolov12.errors import YoloError
 from yolov12.export.run import identity_of
-from yolov12.folders import cache_folder
+from yolov12.folders import cache_folder, remove
 from yolov12.inference.backends.base import Opened
 from yolov12.inference.exported import ExportedRuntime, open_exported
 from yolov12.inference.runtime import Runtime
@@ -190,7 +189,6 @@ def _clean(scratch: tempfile.TemporaryDirectory[str], lock: Path, home: Path) ->
     """Remove what a measuring that was ended has left."""
     lock.unlink(missing_ok=True)
     for left in home.glob(".*.tmp.*"):
-        shutil.rmtree(left, ignore_errors=True)
-        left.unlink(missing_ok=True)
+        remove(left)
     with contextlib.suppress(OSError):
         scratch.cleanup()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ from yolov12.errors import UserError, YoloError, printable
 from yolov12.export.plan import FORMATS, ExportPlan
 from yolov12.export.run import Origin, check_pictures, describe, run_export
 from yolov12.extras import is_installed
+from yolov12.folders import remove
 from yolov12.inference.backends.base import Opened
 from yolov12.inference.exported import open_exported
 from yolov12.inference.runtime import Runtime
@@ -91,7 +91,7 @@ def tune(file: ModelFile, folder: Path, imgsz: int, *, only: str = "") -> Choice
     write_choice(folder, choice)
     for path in made.values():
         if path != chosen:
-            _remove(path)
+            remove(path)
     return choice
 
 
@@ -130,10 +130,3 @@ def reason(fastest: str, times: Mapping[str, float], imgsz: int, failed: Sequenc
         return "torch: " + ("; ".join(failed) or "no other runtime is installed (pip install 'yolov12[openvino]')")
     listed = ", ".join(f"{name} {value:.1f} ms" for name, value in sorted(times.items(), key=lambda item: item[1]))
     return f"{fastest}: {times['torch'] / times[fastest]:.2f} times as fast as torch at {imgsz} pixels here ({listed})"
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
