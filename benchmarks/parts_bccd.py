@@ -31,7 +31,7 @@ from tasks_synthetic import RECIPE as SCENES
 from train_bccd import RECIPE as CELLS
 from train_bccd import data_yaml
 
-SIZE, EPOCHS, LONG_EPOCHS = 224, 25, 60
+SIZE, EPOCHS, LONG_EPOCHS = 160, 25, 60
 ROUNDS, IMAGE = 20, 640
 DATA = ("bccd", "synthetic")
 
@@ -59,6 +59,7 @@ ROWS = {
     "concat": Row("neck attention_pan, concat", {"neck": {"kind": "attention_pan", "agg_method": "concat"}}),
     "transposed": Row("neck pafpn, transposed convolutions", {"neck": {"kind": "pafpn", "upsample": "transposed"}}),
     "anchor": Row("head anchor", {"head": "anchor"}),
+    "dilations": Row("head detect, dilations 1 2 3", {"head": {"kind": "detect", "dilations": [1, 2, 3]}}),
     "focal": Row("class loss focal", options={"cls_loss": "focal"}),
     "focal-mining": Row("class loss focal, 3 negatives a positive", options={"cls_loss": "focal", "negatives": 3}),
     "qfl": Row("class loss qfl", options={"cls_loss": "qfl"}),

@@ -48,7 +48,7 @@ SMALL_ANCHORS = (8, 8, 12, 12, 16, 24, 24, 16, 30, 30, 40, 40)
 """Two for each of three levels."""
 HEADS: dict[str, HeadConfig] = {
     **{task: tiny_head(task, CLASSES) for task in ("detect", "segment", "pose", "obb", "classify")},
-    "anchor": AnchorHeadConfig(CLASSES, 16, 8, anchors=SMALL_ANCHORS),
+    "anchor": AnchorHeadConfig(CLASSES, 16, 8, anchors=SMALL_ANCHORS, dilations=(1, 2, 3)),
     "dynamic_mask": DynamicMaskHeadConfig(CLASSES, 16, 8, mask_channels=12, prototype_channels=8, masks=6, kernels=3),
     "multi": MultiHeadConfig(
         CLASSES, 16, 8, keypoints=(4, 3), keypoint_channels=10, mask_channels=12, prototype_channels=8, masks=6

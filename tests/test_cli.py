@@ -22,11 +22,13 @@ import torch
 import yolov12
 from model_factory import official_state, save_network, tiny_file
 from scene_factory import eager_file, write_data, write_model, write_pictures
-from yolov12 import __version__, cli
+from yolov12 import __version__
 from yolov12.checkpoint import read_model_file
-from yolov12.cli import main
+from yolov12.cli.grammar import build_parser
+from yolov12.cli.main import main
+from yolov12.cli.running import gather_sources
+from yolov12.cli.verbs import VERBS
 from yolov12.folders import cache_folder
-from yolov12.grammar import build_parser, gather_sources
 
 TRAIN = (
     "--epochs", "1", "--imgsz", "64", "--batch", "3", "--workers", "0", "--optimizer", "AdamW", "--no-plots",
@@ -239,7 +241,7 @@ def test_sources_may_stand_anywhere(run: Run, model: Path, pictures: list[Path])
 def test_where_classes_end(run: Run, after: str, classes: list[str], sources: list[str]) -> None:
     for folder in ("here", "0"):
         Path(folder).mkdir()
-    known, unknown = build_parser().parse_known_args(["predict", "--classes", *after.split()])
+    known, unknown = build_parser(VERBS).parse_known_args(["predict", "--classes", *after.split()])
     gather_sources(known, unknown)
     assert (known.classes, known.source) == (classes, sources)
 
@@ -511,7 +513,7 @@ def test_other_ends(run: Run, monkeypatch: pytest.MonkeyPatch, error: BaseExcept
     def fail(words: list[str]) -> int:
         raise error
 
-    monkeypatch.setattr(cli, "run", fail)
+    monkeypatch.setattr("yolov12.cli.main.run", fail)
     done = run("models")
     assert done.code == code
     assert done.error.startswith(message)

@@ -11,7 +11,7 @@ from model_factory import tiny_file
 from yolov12 import YOLO
 from yolov12.api.ensemble import Ensemble
 from yolov12.checkpoint import write_model_file
-from yolov12.cli import main
+from yolov12.cli.main import main
 from yolov12.errors import ConfigError
 from yolov12.samples import sample_images
 

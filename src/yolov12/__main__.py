@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from yolov12.cli import main
+from yolov12.cli.main import main
 
 sys.exit(main())

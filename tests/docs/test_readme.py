@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from yolov12 import EMBEDDED_MODELS, YOLO
-from yolov12.cli import main
-from yolov12.grammar import build_parser, join_verb
+from yolov12.cli.grammar import build_parser, join_verb
+from yolov12.cli.main import main
+from yolov12.cli.verbs import VERBS
 from yolov12.loading import trained_size
 from yolov12.samples import sample_images
 
@@ -36,7 +37,7 @@ def commands(readme: str) -> list[list[str]]:
 @pytest.mark.parametrize("readme", [*READMES, "docs/tasks.md", "docs/export.md", "docs/prediction.md"])
 def test_commands_parse(readme: str) -> None:
     for words in commands(readme):
-        known, unknown = build_parser().parse_known_args(join_verb(words))
+        known, unknown = build_parser(VERBS).parse_known_args(join_verb(words, VERBS))
         assert known.verb is not None
         assert unknown == []
 

@@ -12,7 +12,7 @@ from model_factory import tiny_config
 from part_factory import network
 from scene_factory import write_data, write_model
 from yolov12 import YOLO
-from yolov12.cli import main
+from yolov12.cli.main import main
 from yolov12.config.parse import resolve
 from yolov12.config.run import TrainConfig
 from yolov12.data.sample import Batch, Targets

@@ -12,11 +12,11 @@ import pytest
 from model_factory import tiny_file
 from yolov12.api.benchmark import benchmark_models, command_for, select_setting
 from yolov12.checkpoint import write_model_file
-from yolov12.cli import main
+from yolov12.cli.main import main
+from yolov12.cli.measuring import milliseconds
 from yolov12.data.synthetic import write_synthetic
 from yolov12.errors import ConfigError
 from yolov12.evaluation.benchmark import Benchmark, Line, Setting, joules, within_budget
-from yolov12.grammar import milliseconds
 
 
 def line(name: str, time: float | None, accuracy: float | None) -> Line:

@@ -17,7 +17,7 @@ from yolov12 import YOLO, ExportedModel
 from yolov12.api.compare import compare_models
 from yolov12.api.verify import verify_file
 from yolov12.checkpoint import write_model_file
-from yolov12.cli import main
+from yolov12.cli.main import main
 from yolov12.config.run import EXPORT_FORMATS
 from yolov12.errors import CheckpointError, ConfigError, ExportError, UserError
 from yolov12.export.plan import FORMATS

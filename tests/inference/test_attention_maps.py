@@ -12,7 +12,7 @@ from torch import nn
 from model_factory import tiny_config
 from part_factory import network
 from yolov12 import YOLO
-from yolov12.cli import main
+from yolov12.cli.main import main
 from yolov12.config.backbones import HEAD_DIM
 from yolov12.errors import ConfigError
 from yolov12.inference import attention_maps

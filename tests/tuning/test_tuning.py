@@ -15,7 +15,7 @@ import torch
 from model_factory import tiny_file
 from yolov12 import YOLO
 from yolov12.checkpoint import write_model_file
-from yolov12.cli import main
+from yolov12.cli.main import main
 from yolov12.errors import ConfigError
 from yolov12.tuning import chooser, measure
 from yolov12.tuning.choice import Choice, artefact_for, place, read_choice, write_choice
@@ -160,7 +160,7 @@ def test_the_command_line_finds_the_choice_by_the_file(
     cv2.imwrite(str(tmp_path / "a.png"), PICTURE)
     program = f"""
 import sys
-from yolov12.cli import main
+from yolov12.cli.main import main
 code = main(["predict", "--model", {str(model_path)!r}, {str(tmp_path / "a.png")!r}])
 assert "torch" not in sys.modules
 sys.exit(code)

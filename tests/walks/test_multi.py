@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from yolov12 import YOLO
-from yolov12.cli import main
+from yolov12.cli.main import main
 from yolov12.config.run import TrainConfig
 from yolov12.data.dataset import load_index
 from yolov12.data.loader import TrainSet

@@ -65,7 +65,9 @@ class HeadConfig(PartConfig):
 class DetectHeadConfig(HeadConfig):
     """Anchor-free detection head: hidden widths of its two branches, bins of a box side's distribution.
 
-    `class_branch` is 'depthwise' (depthwise and 1x1 convolutions) or 'plain' (3x3 convolutions, YOLOv8).
+    class_branch  'depthwise' (depthwise and 1x1 convolutions) or 'plain' (3x3 convolutions, YOLOv8)
+    dilations     how far apart the taps of the two branches' 3x3 convolutions lie, for each level, finest first: a
+                  receptive field for each scale, at no cost; none: 1 everywhere, as published
     """
 
     kind: ClassVar[str] = "detect"
@@ -75,6 +77,7 @@ class DetectHeadConfig(HeadConfig):
     class_channels: int
     bins: int = 16
     class_branch: str = "depthwise"
+    dilations: tuple[int, ...] = field(kw_only=True, default=())
 
     def __post_init__(self) -> None:
         super().__post_init__()

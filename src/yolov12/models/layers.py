@@ -14,7 +14,7 @@ IMAGE_CHANNELS = 3
 class ConvNormAct(nn.Module):
     """Convolution, batch norm, SiLU: (B, in, H, W) -> (B, out, H / stride, W / stride).
 
-    The kernel is odd and padded by half of it. `activation=False` leaves the SiLU out; `bias=True` gives the
+    The kernel is odd and padded by half of its reach; its taps lie `dilation` apart. `activation=False` leaves the SiLU out; `bias=True` gives the
     convolution a bias of its own before the norm, as some released files have.
     """
 
@@ -26,11 +26,13 @@ class ConvNormAct(nn.Module):
         *,
         stride: int = 1,
         groups: int = 1,
+        dilation: int = 1,
         activation: bool = True,
         bias: bool = False,
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, groups=groups, bias=bias)
+        padding = dilation * (kernel // 2)
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, dilation, groups, bias)
         self.norm: nn.BatchNorm2d | nn.Identity = nn.BatchNorm2d(out_channels, *LOCATING_NORM)
         self.activation = activation
 
@@ -46,8 +48,12 @@ class ConvNormAct(nn.Module):
 class DepthwiseConv(ConvNormAct):
     """A ConvNormAct with one filter per channel."""
 
-    def __init__(self, channels: int, kernel: int, *, activation: bool = True, bias: bool = False) -> None:
-        super().__init__(channels, channels, kernel, groups=channels, activation=activation, bias=bias)
+    def __init__(
+        self, channels: int, kernel: int, *, dilation: int = 1, activation: bool = True, bias: bool = False
+    ) -> None:
+        super().__init__(
+            channels, channels, kernel, groups=channels, dilation=dilation, activation=activation, bias=bias
+        )
 
 
 def upsample(features: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from yolov12.config.heads import DetectHeadConfig
+from yolov12.errors import ConfigError
 from yolov12.models.heads.detect import DetectHead, DetectOutputs, decode
 from yolov12.models.registry import FeatureSpec
 
@@ -46,6 +47,26 @@ def test_first_biases() -> None:
     for box, classes, prior in zip(head.box_branches, head.class_branches, expected, strict=True):
         assert torch.equal(box[2].bias, torch.ones(64))
         assert classes[2].bias.tolist() == pytest.approx([prior] * 80, abs=1e-5)
+
+
+@pytest.mark.parametrize("class_branch", ["depthwise", "plain"])
+def test_dilations_set_the_receptive_field_of_each_level(class_branch: str) -> None:
+    """Two 3x3 convolutions of dilation d see 2 d cells to every side."""
+    config = DetectHeadConfig(3, 8, 8, class_branch=class_branch, dilations=(1, 2, 3))
+    head = DetectHead(config, FeatureSpec((8, 8, 8), (8, 16, 32))).eval()
+    generator = torch.Generator().manual_seed(0)
+    levels = tuple(torch.rand(1, 8, 15, 15, generator=generator).requires_grad_() for _ in head.strides)
+    outputs = head(levels)
+    for kind in outputs:
+        gradients = torch.autograd.grad([logits[0, :, 7, 7].sum() for logits in kind], levels, retain_graph=True)
+        reach = [int((gradient[0].abs().sum(0) > 0).nonzero().sub(7).abs().max()) for gradient in gradients]
+        assert reach == [2, 4, 6]
+        assert [logits.shape[2:] for logits in kind] == [(15, 15)] * 3
+
+
+def test_dilations_must_fit_the_levels() -> None:
+    with pytest.raises(ConfigError, match=r"detect.dilations \[1, 2\]: need one for each of 3 levels"):
+        DetectHead(DetectHeadConfig(3, 8, 8, dilations=(1, 2)), FeatureSpec((8, 8, 8), (8, 16, 32)))
 
 
 def test_the_bins_are_frozen() -> None:

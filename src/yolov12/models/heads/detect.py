@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from yolov12.config.heads import DetectHeadConfig
+from yolov12.errors import ConfigError
 from yolov12.models.layers import ConvNormAct, DepthwiseConv
 from yolov12.models.registry import HEADS, Decoded, FeatureSpec, Head
 from yolov12.ops.boxes import anchor_points, distances_to_xyxy, expected_distances, xyxy_to_cxcywh
@@ -43,11 +44,18 @@ class DetectHead(Head):
         """`per_cell` predictions in each cell."""
         super().__init__()
         self.config, self.strides = config, features.strides
+        dilations = config.dilations or (1,) * len(features.strides)
+        if len(dilations) != len(features.strides):
+            raise ConfigError(
+                f"{config.kind}.dilations {list(config.dilations)}: need one for each of {len(features.strides)} levels"
+            )
+        levels = list(zip(features.channels, dilations, strict=True))
         self.box_branches = nn.ModuleList(
-            branch(channels, config.box_channels, per_cell * SIDES * config.bins) for channels in features.channels
+            branch(channels, config.box_channels, per_cell * SIDES * config.bins, dilation)
+            for channels, dilation in levels
         )
         self.class_branches = nn.ModuleList(
-            _class_branch(channels, config, per_cell * config.num_classes) for channels in features.channels
+            _class_branch(channels, config, per_cell * config.num_classes, dilation) for channels, dilation in levels
         )
         # Distances that the bins stand for. Decoding knows them; they are here because published files carry them.
         # Not arange, which on the meta device would import a symbolic algebra system.
@@ -73,22 +81,22 @@ class DetectHead(Head):
             nn.init.constant_(_bias(classes), math.log(PRIOR_OBJECTS / self.config.num_classes / cells))
 
 
-def branch(channels: int, hidden: int, outputs: int) -> nn.Sequential:
+def branch(channels: int, hidden: int, outputs: int, dilation: int = 1) -> nn.Sequential:
     """Two 3x3 convolutions and a 1x1 one: (B, channels, H, W) -> (B, outputs, H, W)."""
     return nn.Sequential(
-        ConvNormAct(channels, hidden, 3),
-        ConvNormAct(hidden, hidden, 3),
+        ConvNormAct(channels, hidden, 3, dilation=dilation),
+        ConvNormAct(hidden, hidden, 3, dilation=dilation),
         nn.Conv2d(hidden, outputs, 1),
     )
 
 
-def _class_branch(channels: int, config: DetectHeadConfig, outputs: int) -> nn.Sequential:
+def _class_branch(channels: int, config: DetectHeadConfig, outputs: int, dilation: int) -> nn.Sequential:
     hidden = config.class_channels
     if config.class_branch == "plain":
-        return branch(channels, hidden, outputs)
+        return branch(channels, hidden, outputs, dilation)
     return nn.Sequential(
-        nn.Sequential(DepthwiseConv(channels, 3), ConvNormAct(channels, hidden)),
-        nn.Sequential(DepthwiseConv(hidden, 3), ConvNormAct(hidden, hidden)),
+        nn.Sequential(DepthwiseConv(channels, 3, dilation=dilation), ConvNormAct(channels, hidden)),
+        nn.Sequential(DepthwiseConv(hidden, 3, dilation=dilation), ConvNormAct(hidden, hidden)),
         nn.Conv2d(hidden, outputs, 1),
     )
 

@@ -1,0 +1,1 @@
+"""The command line: `main` runs it, `verbs` lists the commands, `grammar` reads what was typed."""

@@ -1,0 +1,99 @@
+"""Commands that make or look into a network: `train`, `info`, `trace`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from yolov12.cli.flags import add_layout, add_model, add_options, add_parts, chosen_parts, explicit_options
+from yolov12.cli.output import left_out, print_json
+from yolov12.config.run import TrainConfig
+
+if TYPE_CHECKING:
+    from yolov12.api.model import YOLO
+
+FRESH_MODEL = "yolov12n.yaml"
+"""Training starts from fresh weights unless a model is named: published weights are downloaded only when asked for."""
+
+
+def train_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of `train`."""
+    add_model(parser, FRESH_MODEL)
+    add_parts(parser)
+    add_options(parser, TrainConfig)
+
+
+def train(words: argparse.Namespace) -> int:
+    """Train and print the final table; exit code 1 when images or label rows were left out."""
+    options = explicit_options(words, TrainConfig)
+    own = options.get("pretrained", True) and not options.get("weights")
+    metrics = open_network(words, weights=own).train(**options)
+    print(metrics.table())
+    print(f"results: {metrics.save_dir}")
+    return left_out(metrics.save_dir)
+
+
+def info_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of `info`."""
+    parser.add_argument("model", help="a file or a name")
+    add_parts(parser)
+    parser.add_argument("--imgsz", type=int, help="square input size (default 640, classifiers 224)")
+    parser.add_argument("--json", action="store_true", help="print as JSON")
+    add_layout(parser)
+
+
+def info(words: argparse.Namespace) -> int:
+    """Print the model's layers and totals."""
+    profile = open_network(words, weights=False).info(imgsz=words.imgsz, verbose=not words.json)
+    if words.json:
+        described = dataclasses.asdict(profile)
+        totals = {name: getattr(profile, name) for name in ("parameters", "gflops") if hasattr(profile, name)}
+        print_json({**described, **totals})
+    return 0
+
+
+def trace_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags of `trace`: what it walks through, and what it shows."""
+    parser.add_argument("model", help="a file or a name")
+    add_parts(parser)
+    parser.add_argument("--image", help="picture of the walk forward (default: a sample)")
+    parser.add_argument("--backward", action="store_true", help="also one step of training, on pictures of --data")
+    parser.add_argument("--data", help="data set with labels (default: that of the model's training)")
+    parser.add_argument("--imgsz", type=int, help="square input size (default: that of the training)")
+    parser.add_argument("--batch", type=int, default=4, help="pictures of the walk back (default 4)")
+    parser.add_argument("--attention", metavar="FOLDER", help="also draw where area attention looks, by detection")
+    parser.add_argument("--plot", metavar="PNG", help="also draw it into this file")
+    parser.add_argument("--json", action="store_true", help="print as JSON")
+    add_layout(parser)
+
+
+def trace(words: argparse.Namespace) -> int:
+    """Print the walk through a model's layers; exit code 1 when one of them is dead or exploding."""
+    from yolov12.api.model import draw_trace
+
+    model = open_network(words, weights=False)
+    walk = model.trace(words.image, data=words.data, backward=words.backward, imgsz=words.imgsz, batch=words.batch)
+    if words.plot:
+        draw_trace(walk, Path(words.plot))
+    if words.json:
+        print_json(walk.to_dict())
+    else:
+        print(walk.table())
+    if words.attention:
+        image = words.image if not words.backward else None
+        lines = model.draw_attention(image, Path(words.attention), imgsz=words.imgsz)
+        print("\n".join(lines), file=sys.stderr if words.json else sys.stdout)
+    return int(any(row.mark for row in walk.rows))
+
+
+def open_network(words: argparse.Namespace, *, weights: bool) -> YOLO:
+    """The model of a command, with its own parts; without `weights`, those of a published name are not downloaded."""
+    from yolov12.api.model import YOLO
+    from yolov12.loading import is_model_name
+
+    pretrained = weights or not is_model_name(words.model)
+    parts = chosen_parts(words)
+    return YOLO(words.model, parts=parts, layout=words.layout, offline=words.offline, pretrained=pretrained)
