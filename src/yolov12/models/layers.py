@@ -14,8 +14,8 @@ IMAGE_CHANNELS = 3
 class ConvNormAct(nn.Module):
     """Convolution, batch norm, SiLU: (B, in, H, W) -> (B, out, H / stride, W / stride).
 
-    The kernel is odd and padded by half of its reach; its taps lie `dilation` apart. `activation=False` leaves the SiLU out; `bias=True` gives the
-    convolution a bias of its own before the norm, as some released files have.
+    The kernel is odd and padded by half of its reach; its taps lie `dilation` apart. `activation=False` leaves the SiLU
+    out; `bias=True` gives the convolution a bias of its own before the norm, as some released files have.
     """
 
     def __init__(
