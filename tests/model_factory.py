@@ -81,8 +81,13 @@ def tiny_file(
     keypoints: tuple[int, int] = (4, 3),
     position_bias: bool = False,
 ) -> ModelFile:
-    """Fresh weights, always the same, with norm statistics of a trained net."""
+    """A tiny network with fresh weights, always the same."""
     config = tiny_config(layout, len(names), task=task, keypoints=keypoints, position_bias=position_bias)
+    return file_of(config, names)
+
+
+def file_of(config: ModelConfig, names: tuple[str, ...] = ("a", "b", "c")) -> ModelFile:
+    """A network with fresh weights, always the same, and the norm statistics of a trained net."""
     state = build_model(config, seed=0).state_dict()
     generator = torch.Generator().manual_seed(1)
     for name, value in state.items():
@@ -90,7 +95,7 @@ def tiny_file(
             state[name] = torch.rand(value.shape, generator=generator) + 0.5
         elif name.endswith(("norm.bias", "running_mean", "position.conv.bias")):
             state[name] = torch.rand(value.shape, generator=generator) - 0.5
-    metadata = {"task": task, "variant": config.variant, "layout": layout, "licence": "Apache-2.0"}
+    metadata = {"task": config.task, "variant": config.variant, "layout": config.layout, "licence": "Apache-2.0"}
     return ModelFile(config, state, dict(enumerate(names)), metadata)
 
 

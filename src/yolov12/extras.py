@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import warnings
 from typing import Any
 
 from yolov12.errors import SetupError
@@ -21,7 +22,9 @@ def require(package: str, extra: str) -> Any:
     if package.partition(".")[0] in TALKATIVE:
         sys.modules.setdefault(TELEMETRY, None)  # type: ignore[arg-type]  # then importing it fails, as if not there
     try:
-        return importlib.import_module(package)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what a library thinks of its own libraries is not for our users
+            return importlib.import_module(package)
     except ImportError as error:
         missing = error.name or package
         raise SetupError(f"this needs the package {missing}: pip install 'yolov12[{extra}]'") from error

@@ -42,7 +42,7 @@ ALLOWED = {
     "visualize": {"errors", "results", "drawing", "atomic"},
     "inference": SCORES | {"artefact", "extras"},
     "evaluation": SCORES | {"inference", "metrics", "drawing"},
-    "export": SCORES | {"folders", "artefact", "extras", "inference", "evaluation", "loading"},
+    "export": SCORES | {"folders", "artefact", "extras", "inference", "metrics", "evaluation", "loading"},
     "tuning": SCORES | {"extras", "inference", "export", "folders", "loading"},
     "engine": SCORES | {"inference", "metrics", "evaluation", "folders", "drawing"},
     "api": None,

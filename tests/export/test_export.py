@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from mobile_formats import PACKAGES
 from model_factory import tiny_file
 from yolov12 import YOLO, ExportedModel
 from yolov12.api.compare import compare_models
@@ -26,6 +27,8 @@ from yolov12.inference.backends import BACKENDS, SUFFIXES
 from yolov12.samples import sample_images
 
 TASKS = ("detect", "segment", "pose", "obb", "classify")
+USUAL = ("onnx", "openvino", "torchscript")
+"""The others are in `test_mobile`."""
 SHAPES = ((2, 96, 160), (1, 64, 64), (3, 128, 32))
 
 
@@ -50,12 +53,12 @@ def blood(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_registered_means_tested() -> None:
-    assert set(FORMATS) == set(EXPORT_FORMATS) == set(WRITERS) == set(BACKENDS)
+    assert set(FORMATS) == set(EXPORT_FORMATS) == set(WRITERS) == set(BACKENDS) == {*USUAL, *PACKAGES}
     assert {FORMATS[name].suffix: name for name in FORMATS} == SUFFIXES
 
 
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("kind", EXPORT_FORMATS)
+@pytest.mark.parametrize("kind", USUAL)
 def test_every_format_of_every_task(kind: str, task: str, sources: dict[str, Path]) -> None:
     model = YOLO(sources[task])
     dynamic = kind != "onnx" or task in ("detect", "segment")  # free shapes take its exporter long
@@ -201,6 +204,8 @@ def test_what_differs_leaves_nothing(sources: dict[str, Path], tmp_path: Path, m
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"format": "engine"}, "--format engine: engines are built on the GPU that runs them.*trtexec"),
+        ({"format": "tflite"}, "--format tflite: it is called litert now"),
         ({"format": "onx"}, "--format 'onx'.*onnx"),
         ({"format": "torchscript", "nms": True}, "--nms: torchscript files cannot have it; choose from onnx, openvino"),
         ({"format": "torchscript", "half": True}, "--half: torchscript files cannot have it"),

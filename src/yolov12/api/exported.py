@@ -133,7 +133,8 @@ def describe(artefact: Artefact) -> str:
         baked = artefact.suppression
         lines.append(f"suppression inside: conf {baked.conf}, iou {baked.iou}, max_det {baked.max_det}")
     if certificate:
-        lines.append(f"certificate: {certificate.get('images')} pictures ({certificate.get('pictures')})")
+        checked = f"{certificate.get('images')} pictures ({certificate.get('pictures')})"
+        lines.append(f"certificate: {certificate.get('unchecked') or checked}")
     return "\n".join(lines)
 
 

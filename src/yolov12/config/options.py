@@ -85,58 +85,58 @@ class TrainOptions(TypedDict, total=False):
 class ValOptions(TypedDict, total=False):
     """Options of `val`."""
 
-    data: str | PathLike[str]
-    split: str
     imgsz: ImageSize
     batch: int
-    conf: float
+    rect: bool
     iou: float
     max_det: int
-    rect: bool
-    device: str | int
-    precision: str
-    runtime: str
     tile: int
     overlap: float
     augment: bool
+    device: str | int
+    precision: str
+    runtime: str
+    max_pixels: int
+    project: str | PathLike[str]
+    exist_ok: bool
+    data: str | PathLike[str]
+    split: str
+    conf: float
     protocol: str
     single_cls: bool
     on_bad_label: str
-    max_pixels: int
     plots: bool
-    project: str | PathLike[str]
     name: str
-    exist_ok: bool
     verbose: bool
 
 
 class PredictOptions(TypedDict, total=False):
     """Options of `predict`."""
 
-    conf: float
-    iou: float
     imgsz: ImageSize
-    max_det: int
+    batch: int
     rect: bool
-    classes: Sequence[int | str] | int | str | None
-    agnostic_nms: bool
-    precision: str
-    runtime: str
+    iou: float
+    max_det: int
     tile: int
     overlap: float
     augment: bool
-    half: bool
     device: str | int
-    batch: int
+    precision: str
+    runtime: str
+    max_pixels: int
+    project: str | PathLike[str]
+    exist_ok: bool
+    conf: float
+    classes: Sequence[int | str] | int | str | None
+    agnostic_nms: bool
+    half: bool
     stream: bool
     vid_stride: int
-    max_pixels: int
     save: bool
     save_txt: bool
     show: bool
-    project: str | PathLike[str]
     name: str
-    exist_ok: bool
     verbose: bool
 
 

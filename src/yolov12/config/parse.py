@@ -87,6 +87,8 @@ def check(config_type: type[Any], name: str, value: object) -> object:
     metadata = next(field.metadata for field in dataclasses.fields(config_type) if field.name == name)
     checked = _convert(name, kinds[name], value)
     choices = metadata.get("choices")
+    if choices and (said := metadata["instead"].get(checked)):
+        raise ConfigError(f"--{name} {checked}: {said}")
     if choices and checked not in choices:
         raise ConfigError(f"--{name} {checked!r}: choose from {', '.join(choices)}.{did_you_mean(checked, choices)}")
     for number in checked if isinstance(checked, tuple) else (checked,):

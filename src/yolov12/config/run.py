@@ -6,6 +6,7 @@ help text, range and choices; the command line, the Python facade and the checks
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,16 +22,33 @@ def option(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] | None = None,
+    instead: Mapping[str, str] | None = None,
 ) -> Any:
-    """A dataclass field with its help text and its limits (both inclusive)."""
-    return field(default=default, metadata={"help": text, "low": low, "high": high, "choices": choices})
+    """A dataclass field with its help text and its limits (both inclusive).
+
+    `instead` has what to say of values that people try although they are no choice.
+    """
+    limits = {"low": low, "high": high, "choices": choices, "instead": instead or {}}
+    return field(default=default, metadata={"help": text, **limits})
 
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 RUNTIMES = ("auto", "torch", "onnx", "openvino", "torchscript")
-TILE_HELP = "look at tiles of this side in pixels, too; 0: no; -1: as the objects' size asks"
 RUNTIME_HELP = "what runs the network"
-EXPORT_FORMATS = ("onnx", "openvino", "torchscript")
+EXPORT_FORMATS = ("onnx", "openvino", "torchscript", "ncnn", "litert", "executorch", "coreml")
+TENSORRT = (
+    "engines are built on the GPU that runs them: export with --format onnx --no-dynamic, then run there "
+    "trtexec --onnx=FILE.onnx --saveEngine=FILE.engine (and --fp16 for half precision)"
+)
+MACHINE_CODE = "such files hold code that would run when they are opened; onnx and openvino files do not"
+OTHER_FORMATS = {
+    "tensorrt": TENSORRT,
+    "engine": TENSORRT,
+    "tflite": "it is called litert now",
+    "mlmodel": "coreml writes the newer .mlpackage",
+    "torch.export": MACHINE_CODE,
+    "aotinductor": MACHINE_CODE,
+}
 DEVICE_HELP = "'auto', 'cpu', 'cuda', 'cuda:1' or a GPU number"
 MAX_PIXELS = 50_000_000
 MAX_PIXELS_HELP = "largest image in pixels that is decoded"
@@ -121,35 +139,42 @@ class TrainConfig(AugmentConfig):
 
 
 @dataclass(frozen=True)
-class ValConfig:
-    """Options of `val`."""
+class RunConfig:
+    """Options that `predict` and `val` share: how pictures are looked at, and what runs the network."""
 
-    data: str = option("", "data set: YAML file, or a folder that holds one")
-    split: str = option("val", "which split to score", choices=("train", "val", "test"))
     imgsz: ImageSize = option(640, "canvas: one side, or height and width; rounded up to 32", low=32, high=8192)
-    batch: int = option(16, "images per forward pass", low=1, high=65_536)
-    conf: float = option(0.001, "lowest score that counts", low=0, high=1)
+    batch: int = option(8, "images per forward pass for folders and lists", low=1, high=65_536)
+    rect: bool = option(True, "smallest rectangle per image instead of a square")
     iou: float = option(0.7, "overlap above which the lower-scored box is dropped", low=0, high=1)
     max_det: int = option(300, "most detections per image", low=1, high=100_000)
-    rect: bool = option(True, "smallest rectangle per image instead of a square")
-    device: str = option("auto", DEVICE_HELP)
-    precision: str = option("auto", "arithmetic", choices=PRECISIONS)
-    runtime: str = option("auto", RUNTIME_HELP, choices=RUNTIMES)
     tile: int = option(
         0, "look at tiles of this side in pixels, too; 0: no; -1: as the objects' size asks", low=-1, high=65_536
     )
     overlap: float = option(0.2, "of neighbouring tiles, a share of their side", low=0, high=0.9)
     augment: bool = option(False, "test-time augmentation: three scales, one of them mirrored")
+    device: str = option("auto", DEVICE_HELP)
+    precision: str = option("auto", "arithmetic", choices=PRECISIONS)
+    runtime: str = option("auto", RUNTIME_HELP, choices=RUNTIMES)
+    max_pixels: int = option(MAX_PIXELS, MAX_PIXELS_HELP, low=1, high=10**10)
+    project: str = option("", "folder for runs; empty: runs/<task>")
+    exist_ok: bool = option(False, "write into an existing run folder instead of numbering a new one")
+
+
+@dataclass(frozen=True)
+class ValConfig(RunConfig):
+    """Options of `val`."""
+
+    data: str = option("", "data set: YAML file, or a folder that holds one")
+    split: str = option("val", "which split to score", choices=("train", "val", "test"))
+    batch: int = option(16, "images per forward pass", low=1, high=65_536)
+    conf: float = option(0.001, "lowest score that counts", low=0, high=1)
     protocol: str = option(
         "predict", "canvas rule: as predict does, or the reference's validation", choices=("predict", "reference")
     )
     single_cls: bool = option(False, "treat all classes as one")
     on_bad_label: str = option("error", BAD_LABEL_HELP, choices=("error", "skip"))
-    max_pixels: int = option(MAX_PIXELS, MAX_PIXELS_HELP, low=1, high=10**10)
     plots: bool = option(True, "draw curves and the confusion matrix")
-    project: str = option("", "folder for runs; empty: runs/<task>")
     name: str = option("val", "name of this run's folder")
-    exist_ok: bool = option(False, "write into an existing run folder instead of numbering a new one")
     verbose: bool = option(True, "print the per-class table")
 
 
@@ -157,7 +182,7 @@ class ValConfig:
 class ExportConfig:
     """Options of `export`."""
 
-    format: str = option("onnx", "file format", choices=EXPORT_FORMATS)
+    format: str = option("onnx", "file format", choices=EXPORT_FORMATS, instead=OTHER_FORMATS)
     output: str = option("", "file or folder to write; empty: beside the model, named after it")
     imgsz: ImageSize = option(640, "canvas: one side, or height and width; rounded up to 32", low=32, high=8192)
     batch: int = option(1, "pictures in one call of a graph of fixed shape", low=1, high=65_536)
@@ -228,33 +253,17 @@ class BenchmarkConfig:
 
 
 @dataclass(frozen=True)
-class PredictConfig:
+class PredictConfig(RunConfig):
     """Options of `predict`."""
 
     conf: float = option(0.25, "lowest score that is shown", low=0, high=1)
-    iou: float = option(0.7, "overlap above which the lower-scored box is dropped", low=0, high=1)
-    imgsz: ImageSize = option(640, "canvas: one side, or height and width; rounded up to 32", low=32, high=8192)
-    max_det: int = option(300, "most detections per image", low=1, high=100_000)
-    rect: bool = option(True, "smallest rectangle per image instead of a square")
     classes: tuple[int | str, ...] | None = option(None, "only these classes: ids or names")
     agnostic_nms: bool = option(False, "suppress across classes")
-    precision: str = option("auto", "arithmetic", choices=PRECISIONS)
-    runtime: str = option("auto", RUNTIME_HELP, choices=RUNTIMES)
-    tile: int = option(
-        0, "look at tiles of this side in pixels, too; 0: no; -1: as the objects' size asks", low=-1, high=65_536
-    )
-    overlap: float = option(0.2, "of neighbouring tiles, a share of their side", low=0, high=0.9)
-    augment: bool = option(False, "test-time augmentation: three scales, one of them mirrored")
     half: bool = option(False, "same as precision='fp16'")
-    device: str = option("auto", DEVICE_HELP)
-    batch: int = option(8, "images per forward pass for folders and lists", low=1, high=65_536)
     stream: bool = option(False, "return a generator instead of a list")
     vid_stride: int = option(1, "take every n-th video frame", low=1, high=1_000_000)
-    max_pixels: int = option(MAX_PIXELS, MAX_PIXELS_HELP, low=1, high=10**10)
     save: bool = option(False, "save annotated images into the run folder")
     save_txt: bool = option(False, "save detections as text labels into the run folder")
     show: bool = option(False, "show annotated images in a window")
-    project: str = option("", "folder for runs; empty: runs/<task>")
     name: str = option("predict", "name of this run's folder")
-    exist_ok: bool = option(False, "write into an existing run folder instead of numbering a new one")
     verbose: bool = option(True, "print progress and a summary")

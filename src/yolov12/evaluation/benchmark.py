@@ -21,13 +21,11 @@ from typing import Any, Final
 import numpy as np
 
 from yolov12.config.run import ImageSize, PredictConfig, ValConfig
-from yolov12.config.tasks import TASKS
 from yolov12.data.index import ImageIndex
 from yolov12.errors import YoloError
 from yolov12.evaluation.evaluator import evaluate
 from yolov12.inference.predictor import Predictor
 from yolov12.inference.runtime import Runtime
-from yolov12.metrics import ClassificationMetrics, Metrics
 
 WARM_UP: Final = 2
 """Rounds before the clock starts."""
@@ -202,22 +200,10 @@ def accuracy_of(entrant: Entrant, index: ImageIndex, config: ValConfig, task: st
     """AP50-95, or top-1, on a data set; None and the reason where it cannot be scored."""
     config = dataclasses.replace(config, imgsz=entrant.setting.imgsz, rect=entrant.rect)
     try:
-        score = main_score(evaluate(entrant.runtime, index, config, task))
+        score = evaluate(entrant.runtime, index, config, task).main
         return (score, "") if np.isfinite(score) else (None, "these pictures have no labelled objects")
     except YoloError as error:
         return None, str(error)
-
-
-def main_score(metrics: Metrics) -> float:
-    """The score that models are ranked by: of the most detailed part that the task has."""
-    if isinstance(metrics, ClassificationMetrics):
-        return metrics.top1
-    return float(list(metrics.parts.values())[-1].map)  # type: ignore[attr-defined]
-
-
-def score_name(task: str) -> str:
-    """What `main_score` is called."""
-    return "AP50-95" if TASKS[task].boxes else "top-1"
 
 
 def joules(counters: str = ENERGY_COUNTERS) -> float | None:

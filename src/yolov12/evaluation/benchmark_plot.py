@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from yolov12.evaluation.benchmark import Benchmark, score_name
+from yolov12.evaluation.benchmark import Benchmark
 from yolov12.evaluation.curves import drawable, new_figure, save_figure
+from yolov12.metrics import main_name
 
 
 def draw_benchmark(benchmark: Benchmark, path: Path) -> None:
@@ -26,7 +27,7 @@ def draw_benchmark(benchmark: Benchmark, path: Path) -> None:
         axes.plot(*zip(*points, strict=True), color="0.6", linewidth=1, zorder=0)
     axes.set(
         xlabel="Milliseconds per picture, file to result (median; whisker: 95th percentile)",
-        ylabel=score_name(benchmark.task) if scored else "Pictures per second",
+        ylabel=main_name(benchmark.task) if scored else "Pictures per second",
     )
     axes.set_xlim(left=0)
     axes.grid(alpha=0.3)

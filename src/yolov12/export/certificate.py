@@ -23,12 +23,12 @@ from yolov12.data.image_io import read_image
 from yolov12.data.index import ImageIndex
 from yolov12.detections import Decoded
 from yolov12.errors import ExportError
-from yolov12.evaluation.benchmark import main_score, score_name
 from yolov12.evaluation.evaluator import evaluate
 from yolov12.export.probe import canvas_for
 from yolov12.inference.exported import ExportedRuntime
 from yolov12.inference.runtime import Runtime
 from yolov12.inference.tolerance import LIMITS, differences
+from yolov12.metrics import main_name
 from yolov12.postprocess import NmsOptions, select
 from yolov12.postprocess.rotated import select_rotated
 
@@ -239,11 +239,11 @@ def _scores(reference: Runtime, exported: ExportedRuntime, check: Check) -> dict
     if not check.labelled or artefact.suppression is not None:
         return nothing
     config = ValConfig(imgsz=artefact.imgsz, rect=artefact.dynamic, batch=1, verbose=False)
-    expected, found = (main_score(evaluate(one, check.index, config, artefact.task)) for one in (reference, exported))
+    expected, found = (evaluate(one, check.index, config, artefact.task).main for one in (reference, exported))
     if not np.isfinite(expected):  # no objects in these pictures
         return nothing
     loss = expected - found if np.isfinite(found) else expected
-    return {"metric": score_name(artefact.task), "expected": expected, "found": found, "loss": loss}
+    return {"metric": main_name(artefact.task), "expected": expected, "found": found, "loss": loss}
 
 
 def certified(artefact: Artefact, certificate: Mapping[str, Any]) -> Artefact:

@@ -14,14 +14,20 @@ CANVAS = (2, 256, 320)
 class ExportGraph(nn.Module):
     """RGB images (B, 3, H, W) float32 in 0..1 -> dense (B, 4 + C + E, A), with masks also prototypes (B, M, H/4, W/4).
 
-    See `models.registry.Decoded`. `dtype` is that of the weights and the arithmetic in between.
+    See `models.registry.Decoded`. `halved` makes the weights and the arithmetic in between 16 bits wide.
     """
 
-    def __init__(self, model: Detector, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, model: Detector) -> None:
         super().__init__()
-        self.dtype = dtype
-        self.network = fuse(model).cpu().to(dtype)
+        self.dtype = torch.float32
+        self.network = fuse(model).cpu().float()
         self.task = model.config.task
+
+    def halved(self) -> ExportGraph:
+        """Itself, in half precision from now on."""
+        self.dtype = torch.float16
+        self.network.half()
+        return self
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Outputs in the order of `Artefact.outputs`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,8 @@ class Format:
     half     16-bit weights
     nms      suppression inside the graph
     int8     8-bit whole numbers, calibrated on pictures
+    batches  several pictures in one call
+    system   the only one that runs it, as `platform.system()` says; empty: all
     """
 
     name: str
@@ -30,6 +33,18 @@ class Format:
     half: bool = False
     nms: bool = False
     int8: bool = False
+    batches: bool = True
+    system: str = ""
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder and not a file."""
+        return self.suffix.endswith(("_model", ".mlpackage"))
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether the export can be checked on this machine."""
+        return self.system in ("", platform.system())
 
 
 FORMATS = {
@@ -38,6 +53,10 @@ FORMATS = {
         Format("onnx", ".onnx", dynamic=True, half=True, nms=True),
         Format("openvino", "_openvino_model", dynamic=True, half=True, nms=True, int8=True),
         Format("torchscript", ".torchscript", dynamic=True),
+        Format("ncnn", "_ncnn_model", half=True, batches=False),
+        Format("litert", "_litert_model"),
+        Format("executorch", "_executorch_model"),
+        Format("coreml", ".mlpackage", half=True, system="Darwin"),
     )
 }
 
@@ -69,6 +88,8 @@ def check_abilities(config: ExportConfig, model: ModelConfig, said: frozenset[st
         raise ConfigError(f"--int8 and --{'half' if config.half else 'nms'} contradict each other: leave one out")
     if "batch" in said and config.dynamic and wanted.dynamic:
         raise ConfigError(f"--batch {config.batch}: the graph takes any batch; add --no-dynamic for a fixed one")
+    if config.batch > 1 and not wanted.batches:
+        raise ConfigError(f"--batch {config.batch}: {config.format} files take one picture at a time; leave it out")
     if "calibration" in said and not config.int8:
         raise ConfigError("--calibration: has an effect only with --int8")
     if idle := [name for name in ("conf", "iou", "max_det") if name in said and not config.nms]:
@@ -83,6 +104,6 @@ def target_of(config: ExportConfig, wanted: Format, beside: Path) -> Path:
         raise ConfigError(f"--output {printable(target)}: names of {wanted.name} exports end in {wanted.suffix}")
     if not target.absolute().parent.is_dir():
         raise UserError(f"{printable(target)}: the folder {printable(target.absolute().parent)} does not exist")
-    if target.exists() and target.is_dir() != (not wanted.suffix.startswith(".")):
+    if target.exists() and target.is_dir() != wanted.is_folder:
         raise UserError(f"{printable(target)}: exists, and is not a {wanted.name} export")
     return target

@@ -16,7 +16,6 @@ from yolov12.artefact import Artefact
 from yolov12.config.run import ValConfig
 from yolov12.data.index import ImageIndex
 from yolov12.detections import Decoded
-from yolov12.evaluation.benchmark import main_score
 from yolov12.evaluation.evaluator import evaluate
 from yolov12.export.certificate import canvases
 from yolov12.extras import require
@@ -49,7 +48,7 @@ def quantized(model: Any, artefact: Artefact, calibration: ImageIndex, say: Call
     config = ValConfig(imgsz=artefact.imgsz, rect=artefact.dynamic, batch=1, verbose=False)
 
     def score(compiled: Any) -> float:
-        return main_score(evaluate(_Compiled(compiled, artefact), calibration, config, artefact.task))
+        return evaluate(_Compiled(compiled, artefact), calibration, config, artefact.task).main
 
     def compiled(one: Any) -> Any:
         return openvino.Core().compile_model(one, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import logging
 import sys
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from yolov12.export.graph import CANVAS, ExportGraph
+from yolov12.export.graph import ExportGraph
+from yolov12.export.mobile import coreml_writer, executorch_writer, litert_writer, ncnn_writer
 from yolov12.export.plan import ExportPlan
 from yolov12.export.quantization import quantized
 from yolov12.export.suppression import add_suppression
+from yolov12.export.tracing import Save, example, quietly, traced
 from yolov12.extras import require
 from yolov12.inference.backends.base import DESCRIPTION, DESCRIPTION_FILE
 
-Save = Callable[[Path, str], None]
-"""(path, description): write the file or folder."""
 OPSET = 20
 STRIDE = 32
 
@@ -30,7 +26,7 @@ STRIDE = 32
 def onnx_writer(graph: ExportGraph, plan: ExportPlan) -> Save:
     """ONNX by torch.export. A free batch needs an example of two pictures, free sides are multiples of 32."""
     onnx = require("onnx", "onnx")
-    proto = onnx_model(graph, plan)
+    proto = onnx_model(graph.halved() if plan.artefact.precision == "fp16" else graph, plan)
 
     def save(path: Path, text: str) -> None:
         del proto.metadata_props[:]
@@ -102,34 +98,12 @@ def torchscript_writer(graph: ExportGraph, plan: ExportPlan) -> Save:
     return save
 
 
-def traced(graph: ExportGraph, plan: ExportPlan) -> Any:
-    """The graph as TorchScript; what the trace takes from the size of the canvas stays free."""
-    with torch.inference_mode():
-        return torch.jit.trace(graph, example(plan), check_trace=False)  # type: ignore[no-untyped-call]
-
-
 WRITERS: dict[str, Callable[[ExportGraph, ExportPlan], Save]] = {
     "onnx": onnx_writer,
     "openvino": openvino_writer,
     "torchscript": torchscript_writer,
+    "ncnn": ncnn_writer,
+    "litert": litert_writer,
+    "executorch": executorch_writer,
+    "coreml": coreml_writer,
 }
-
-
-def example(plan: ExportPlan) -> Tensor:
-    """Images to trace with: (B, 3, H, W), of the only shape, or of one that shares no number with another axis."""
-    batch, height, width = CANVAS if plan.artefact.dynamic else (plan.artefact.batch, *plan.artefact.imgsz)
-    return torch.rand(batch, 3, height, width, generator=torch.Generator().manual_seed(0))
-
-
-@contextlib.contextmanager
-def quietly() -> Iterator[None]:
-    """Without the warnings and the log lines of exporters, which are about their own insides."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from yolov12.config.run import ImageSize, PredictConfig, ValConfig
+from yolov12.config.run import ImageSize, RunConfig
 from yolov12.config.tasks import TASKS
 from yolov12.data.letterbox import Letterbox, canvas_sides
 from yolov12.detections import Detections
@@ -66,7 +66,7 @@ class Looks(NamedTuple):
     batch: int = 8
 
     @classmethod
-    def of(cls, config: PredictConfig | ValConfig) -> Looks:
+    def of(cls, config: RunConfig) -> Looks:
         """As the options say."""
         return cls(config.imgsz, config.rect, config.tile, config.overlap, config.augment, config.batch)
 

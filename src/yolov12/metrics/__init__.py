@@ -6,7 +6,7 @@ from typing import Any
 from yolov12.config.tasks import TASKS
 from yolov12.data.index import ImageIndex
 from yolov12.detections import Detections
-from yolov12.metrics.base import Metrics, result_columns
+from yolov12.metrics.base import Metrics, main_name, result_columns
 from yolov12.metrics.classification import ClassificationMetrics, evaluate_classification, guess, score_guesses
 from yolov12.metrics.detection import DetectionMetrics, compare, evaluate_detections, score_images
 from yolov12.metrics.scores import ApMetrics, KeypointMetrics, RegionMetrics
@@ -21,6 +21,7 @@ __all__ = [
     "compare_image",
     "evaluate_classification",
     "evaluate_detections",
+    "main_name",
     "result_columns",
     "score",
 ]

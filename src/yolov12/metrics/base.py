@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from yolov12.config.tasks import TASKS
 from yolov12.metrics.scores import plain
 
 FITNESS: Final = "fitness"
@@ -34,6 +35,11 @@ def result_columns(task: str) -> tuple[str, ...]:
     return COLUMNS[task]
 
 
+def main_name(task: str) -> str:
+    """What `Metrics.main` is called."""
+    return "AP50-95" if TASKS[task].boxes else "top-1"
+
+
 @dataclass(eq=False, kw_only=True)
 class Metrics(ABC):
     """What `val()` and `train()` return; see `DetectionMetrics` and `ClassificationMetrics`.
@@ -54,6 +60,11 @@ class Metrics(ABC):
     @abstractmethod
     def fitness(self) -> float:
         """What "best" means in training: higher is better; 0 where there was nothing to measure."""
+
+    @property
+    @abstractmethod
+    def main(self) -> float:
+        """The one score that models are compared by, in 0..1; NaN where there was nothing to measure."""
 
     @property
     @abstractmethod

@@ -53,6 +53,11 @@ class ClassificationMetrics(Metrics):
         return 0.0 if math.isnan(value) else value
 
     @property
+    def main(self) -> float:
+        """Top-1 accuracy."""
+        return self.top1
+
+    @property
     def headline(self) -> tuple[float, ...]:
         """Top-1 and top-5."""
         return self.top1, self.top5

@@ -73,6 +73,11 @@ class DetectionMetrics(Metrics):
         return sum(part.fitness for part in self.parts.values())
 
     @property
+    def main(self) -> float:
+        """AP of the most detailed of `parts`: masks or keypoints before boxes."""
+        return list(self.parts.values())[-1].map
+
+    @property
     def headline(self) -> tuple[float, ...]:
         """Precision, recall, AP50 and AP of each of `parts`."""
         return tuple(value for part in self.parts.values() for value in part.headline)

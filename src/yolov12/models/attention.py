@@ -125,4 +125,4 @@ class RELAN(nn.Module):
         joined: Tensor = self.conv2(torch.cat(parts, 1))
         if self.residual_scale is None:
             return joined
-        return torch.addcmul(features, self.residual_scale[:, None, None], joined)
+        return features + self.residual_scale[:, None, None] * joined

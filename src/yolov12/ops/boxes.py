@@ -64,4 +64,4 @@ def expected_distances(box_logits: Tensor) -> Tensor:
     Not under autocast: it would round the bins' shares to half precision.
     """
     bins = torch.arange(box_logits.shape[-1], device=box_logits.device, dtype=box_logits.dtype)
-    return box_logits.softmax(-1) @ bins
+    return (box_logits.softmax(-1) @ bins.unsqueeze(1)).squeeze(-1)  # a column: not all exports take a vector

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from yolov12.errors import CheckpointError, SetupError, printable
+from yolov12.errors import CheckpointError, printable
 from yolov12.inference.backends.base import Backend, Opened
+from yolov12.inference.backends.coreml import CoreMLBackend
+from yolov12.inference.backends.executorch import ExecuTorchBackend
+from yolov12.inference.backends.litert import LiteRTBackend
+from yolov12.inference.backends.ncnn import NcnnBackend
 from yolov12.inference.backends.onnx import OnnxBackend
 from yolov12.inference.backends.openvino import OpenVINOBackend
 from yolov12.inference.backends.torchscript import TorchScriptBackend
@@ -14,12 +18,20 @@ BACKENDS: dict[str, type[Backend]] = {
     "onnx": OnnxBackend,
     "openvino": OpenVINOBackend,
     "torchscript": TorchScriptBackend,
+    "ncnn": NcnnBackend,
+    "litert": LiteRTBackend,
+    "executorch": ExecuTorchBackend,
+    "coreml": CoreMLBackend,
 }
 """By the name of the format."""
 SUFFIXES = {
     ".onnx": "onnx",
     "_openvino_model": "openvino",
     ".torchscript": "torchscript",
+    "_ncnn_model": "ncnn",
+    "_litert_model": "litert",
+    "_executorch_model": "executorch",
+    ".mlpackage": "coreml",
 }
 """How the names of files and folders of each format end."""
 
@@ -36,8 +48,6 @@ def open_backend(path: Path, opened: Opened) -> Backend:
     kind = format_of(path)
     if kind is None:
         raise CheckpointError(f"{printable(path)}: not an exported model; the names end in {', '.join(SUFFIXES)}")
-    if kind not in BACKENDS:
-        raise SetupError(f"{printable(path)}: {kind} files are written here, but do not run on this kind of machine")
     if not path.exists():
         raise CheckpointError(f"{printable(path)}: no such file")
     return BACKENDS[kind](path, opened)

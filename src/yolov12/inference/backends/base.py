@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from yolov12.artefact import Artefact
+from yolov12.artefact import Artefact, read_artefact
 from yolov12.errors import CheckpointError, ConfigError, SetupError, printable
 
 Canvases = NDArray[np.uint8]
@@ -90,6 +90,12 @@ def one_by_one(run: Callable[[Canvases], Outputs], images: Canvases, pool: Threa
 def float_outputs(outputs: Sequence[Any]) -> Outputs:
     """Whatever arrays a library hands out, as float32 arrays of our own."""
     return tuple(np.array(output, dtype=np.float32) for output in outputs)
+
+
+def described(folder: Path) -> Artefact:
+    """The description in an exported folder; CheckpointError where there is none."""
+    file = folder / DESCRIPTION_FILE
+    return read_artefact(file.read_text(encoding="utf8") if file.is_file() else None)
 
 
 def cpu_only(opened: Opened, what: str) -> None:

@@ -8,16 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from yolov12.artefact import read_artefact
 from yolov12.errors import CheckpointError, SetupError
 from yolov12.extras import require
 from yolov12.inference.backends.base import (
-    DESCRIPTION_FILE,
     Canvases,
     Opened,
     Outputs,
     as_rgb,
     cpu_only,
+    described,
     float_outputs,
     one_by_one,
     reading,
@@ -42,8 +41,7 @@ class OpenVINOBackend:
         self._threads, self._local = opened.cores, threading.local()
         self._seen = 0
         with reading(path):
-            described = path / DESCRIPTION_FILE
-            self.artefact = read_artefact(described.read_text(encoding="utf8") if described.exists() else None)
+            self.artefact = described(path)
             self._model = self._with_preprocessing(self._core.read_model(sole_xml(path)))
         self.precision = self._choose(opened.precision)
         with reading(path):
