@@ -6,6 +6,7 @@ Uses only the peer's documented interface (`YOLO`, `DetectionModel`, `predict` a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from common import Predict, serve
@@ -23,8 +24,14 @@ def load(start: Mapping[str, Any]) -> Predict:
     network.load_state_dict(torch.load(start["official"], weights_only=True))  # strict: not one tensor may differ
     model.model = network.eval()
 
-    def predict(source: str, **options: Any) -> list[Any]:
-        return list(model.predict(source, imgsz=start["imgsz"], device="cpu", verbose=False, **options))
+    exported: dict[str, Any] = {}
+
+    def predict(source: str, exported_as: str = "", **options: Any) -> list[Any]:
+        if exported_as and exported_as not in exported:
+            model.ckpt_path = model.model.pt_path = str(Path(start["official"]).with_suffix(".pt"))  # where to write
+            exported[exported_as] = YOLO(model.export(format=exported_as, imgsz=start["imgsz"], device="cpu"))
+        chosen = exported.get(exported_as, model)
+        return list(chosen.predict(source, imgsz=start["imgsz"], device="cpu", verbose=False, **options))
 
     return predict
 

@@ -26,8 +26,12 @@ def require(package: str, extra: str) -> Any:
             warnings.simplefilter("ignore")  # what a library thinks of its own libraries is not for our users
             return importlib.import_module(package)
     except ImportError as error:
-        missing = error.name or package
-        raise SetupError(f"this needs the package {missing}: pip install 'yolov12[{extra}]'") from error
+        raise missing(error.name or package, extra) from error
+
+
+def missing(package: str, extra: str) -> SetupError:
+    """What to say of an optional package that is not there."""
+    return SetupError(f"this needs the package {package}: pip install 'yolov12[{extra}]'")
 
 
 def is_installed(package: str) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from yolov12.errors import ExportError
+from yolov12.export import litert_process
 from yolov12.export.graph import ExportGraph
 from yolov12.export.plan import ExportPlan
 from yolov12.export.tracing import Save, example, quietly, traced
-from yolov12.extras import require
+from yolov12.extras import is_installed, missing, require
 from yolov12.inference.backends import executorch, litert, ncnn
 from yolov12.inference.backends.base import DESCRIPTION, DESCRIPTION_FILE
 
@@ -54,27 +56,24 @@ def ncnn_writer(graph: ExportGraph, plan: ExportPlan) -> Save:
     """ncnn's two files, from a trace by pnnx, a program of its own; `half` stores the weights in 16 bits."""
     pnnx, artefact = require("pnnx", "ncnn"), plan.artefact
     half = int(artefact.precision == "fp16")
-    with tempfile.TemporaryDirectory() as scratch, quietly():
-        torch.jit.save(traced(graph, plan), Path(scratch) / "model.pt")
-        shape = [artefact.batch, 3, *artefact.imgsz]
-        command = [pnnx.EXEC_PATH, "model.pt", f"inputshape={shape}f32".replace(" ", ""), f"fp16={half}"]
-        done = subprocess.run(
-            command, cwd=scratch, capture_output=True, text=True, timeout=CONVERT_SECONDS, check=False
-        )
-        missing = [name for name in (ncnn.PARAM_FILE, ncnn.BIN_FILE) if not (Path(scratch) / name).exists()]
-        if done.returncode or missing:
-            said = (done.stderr or done.stdout).strip().splitlines()[-1:]
-            raise ExportError(f"ncnn: pnnx cannot convert this network (status {done.returncode}) {said}")
-        return folder_of({name: (Path(scratch) / name).read_bytes() for name in (ncnn.PARAM_FILE, ncnn.BIN_FILE)})
+    shape = f"[{artefact.batch},3,{artefact.imgsz[0]},{artefact.imgsz[1]}]f32"
+    with tempfile.TemporaryDirectory() as scratch:
+        with quietly():
+            torch.jit.save(traced(graph, plan), Path(scratch) / "model.pt")
+        run_converter("pnnx", [pnnx.EXEC_PATH, "model.pt", f"inputshape={shape}", f"fp16={half}"], scratch)
+        return folder_of(made(scratch, ncnn.PARAM_FILE, ncnn.BIN_FILE))
 
 
 def litert_writer(graph: ExportGraph, plan: ExportPlan) -> Save:
     """A TensorFlow Lite file."""
-    library = require("litert_torch", "litert")
-    with quietly(), tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch) / litert.MODEL_FILE
-        library.convert(graph.eval(), (example(plan),)).export(str(file))
-        return folder_of({litert.MODEL_FILE: file.read_bytes()})
+    if not is_installed("litert_torch"):
+        raise missing("litert_torch", "litert")
+    program = program_of(graph, plan)
+    with tempfile.TemporaryDirectory() as scratch:
+        traced_file, file = (str(Path(scratch) / name) for name in ("model.pt2", litert.MODEL_FILE))
+        torch.export.save(program, traced_file)
+        run_converter("litert-torch", [sys.executable, "-m", litert_process.__name__, traced_file, file])
+        return folder_of(made(scratch, litert.MODEL_FILE))
 
 
 def executorch_writer(graph: ExportGraph, plan: ExportPlan) -> Save:
@@ -108,6 +107,24 @@ def coreml_writer(graph: ExportGraph, plan: ExportPlan) -> Save:
             model.save(str(path))
 
     return save
+
+
+def run_converter(name: str, command: Sequence[str], folder: str | None = None) -> None:
+    """Run a converter, in a folder; ExportError with its last words when it fails."""
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=CONVERT_SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise ExportError(f"{name} was stopped after {CONVERT_SECONDS} seconds") from error
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines()[-1:]
+        raise ExportError(f"{name} cannot convert this network (status {done.returncode}) {''.join(said)[:200]}")
+
+
+def made(folder: str, *names: str) -> dict[str, bytes]:
+    """The files that a converter was to write; ExportError where one is missing."""
+    if lost := [name for name in names if not (Path(folder) / name).is_file()]:
+        raise ExportError(f"the converter has not written {', '.join(lost)}")
+    return {name: (Path(folder) / name).read_bytes() for name in names}
 
 
 def folder_of(files: Mapping[str, bytes]) -> Save:
