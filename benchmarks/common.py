@@ -126,6 +126,7 @@ def timed(
     answer = {
         "seconds": seconds, "images": len(results), "detections": detections,
         "precision": precision(results[0]), "threads": torch.get_num_threads(),
+        "memory": torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0,
     }  # fmt: skip
     if command["rows"]:
         answer["rows"] = {Path(result.path).name: result.boxes.data.tolist() for result in results}

@@ -1,4 +1,4 @@
-"""A child process of `predict_cpu.py` that predicts with this package."""
+"""A child process of `predict_cpu.py` and `predict_gpu.py` that predicts with this package."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ def load(start: Mapping[str, Any]) -> Predict:
     from yolov12 import YOLO
 
     model = YOLO(start["ours"])
-    print(model.tune(imgsz=start["imgsz"]).why, flush=True)  # what the second call would begin beside itself
+    device = start.get("device", "cpu")
+    if device == "cpu":
+        print(model.tune(imgsz=start["imgsz"]).why, flush=True)  # what the second call would begin beside itself
 
     def predict(source: str, **options: Any) -> list[Any]:
-        return list(model.predict(source, imgsz=start["imgsz"], device="cpu", verbose=False, **options))
+        return list(model.predict(source, imgsz=start["imgsz"], device=device, verbose=False, **options))
 
     return predict
 

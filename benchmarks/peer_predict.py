@@ -1,4 +1,4 @@
-"""Run by the peer's Python: a child process of `predict_cpu.py` that predicts with ultralytics.
+"""Run by the peer's Python: a child process of `predict_cpu.py` and `predict_gpu.py` that predicts with ultralytics.
 
 Uses only the peer's documented interface (`YOLO`, `DetectionModel`, `predict` and its arguments).
 """
@@ -28,10 +28,13 @@ def load(start: Mapping[str, Any]) -> Predict:
 
     def predict(source: str, exported_as: str = "", **options: Any) -> list[Any]:
         if exported_as and exported_as not in exported:
-            model.ckpt_path = model.model.pt_path = str(Path(start["official"]).with_suffix(".pt"))  # where to write
-            exported[exported_as] = YOLO(model.export(format=exported_as, imgsz=start["imgsz"], device="cpu"))
+            saved = str(Path(start["official"]).with_name(f"peer_{exported_as}.pt"))
+            model.save(saved)
+            exported[exported_as] = YOLO(YOLO(saved).export(format=exported_as, imgsz=start["imgsz"], device="cpu"))
         chosen = exported.get(exported_as, model)
-        return list(chosen.predict(source, imgsz=start["imgsz"], device="cpu", verbose=False, **options))
+        return list(
+            chosen.predict(source, imgsz=start["imgsz"], device=start.get("device", "cpu"), verbose=False, **options)
+        )
 
     return predict
 

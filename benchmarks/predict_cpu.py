@@ -25,10 +25,10 @@ network whose every channel is stretched to unit variance magnifies rounding unt
 leaves nothing to compare. As calibrated here it is 0.003 px.
 
 Identity: all images of the folder, ours with `precision="fp32", runtime="torch"` against the peer's defaults, without
-suppression (`iou=1`) and with it. Detections are matched within their class; boxes must agree within 0.5 px and scores within
-0.005, and none may be left over, except where it is that close to the score threshold. Exit status 1 if they do not
-agree. Fresh weights crowd an image with overlapping boxes, so that rounding tips an overlap over the threshold of 0.7
-here and there and a chain of suppressions changes: with them the second comparison is only reported.
+suppression (`iou=1`) and with it. Detections are matched within their class; boxes must agree within 0.5 px and scores
+within 0.005, and none may be left over, except where it is that close to the score threshold. Exit status 1 if they do
+not agree. Fresh weights crowd an image with overlapping boxes, so that rounding tips an overlap over the threshold of
+0.7 here and there and a chain of suppressions changes: with them the second comparison is only reported.
 """
 
 from __future__ import annotations

@@ -213,6 +213,7 @@ def test_what_differs_leaves_nothing(sources: dict[str, Path], tmp_path: Path, m
         ({"conf": 0.3}, "--conf: has an effect only with --nms"),
         ({"batch": 4}, "--batch 4: the graph takes any batch; add --no-dynamic"),
         ({"calibration": 4}, "--calibration: has an effect only with --int8"),
+        ({"format": "openvino", "finetune": 2}, "--finetune: has an effect only with --int8"),
         ({"int8": True}, "--int8: onnx files cannot have it; choose from openvino"),
         ({"format": "openvino", "int8": True, "half": True}, "--int8 and --half contradict each other"),
         ({"format": "openvino", "int8": True}, "--int8: --data is missing"),

@@ -122,7 +122,8 @@ def entered(opened: dict[str, Predicting], config: BenchmarkConfig) -> tuple[lis
             except YoloError as error:
                 lines.append(Line(setting, note=str(error)))
                 continue
-            entrants.append(Entrant(setting, made, model.names, model.rect(True), max(resident_bytes() - before, 0)))
+            memory = max(resident_bytes() - before, 0)
+            entrants.append(Entrant(setting, made, model.names, model.rect(True), memory, model.cost(setting.imgsz)))
     return entrants, lines
 
 

@@ -122,6 +122,11 @@ class YOLO(Predicting):
         """The side that models of this name are for: 640, classifiers 224, some designs more."""
         return usual_size(self.config.variant, self.task)
 
+    def cost(self, imgsz: ImageSize) -> tuple[int, float]:
+        """Parameters, and GFLOPs of one picture of a size."""
+        described = profile(self.model, imgsz)
+        return described.parameters, described.gflops
+
     @property
     def trained_size(self) -> int | None:
         """The side in pixels that the model was trained at, None if its file does not say."""

@@ -57,6 +57,10 @@ class Predicting(ABC):
     def usual_size(self) -> ImageSize:
         """The canvas of `predict` for who says none."""
 
+    def cost(self, imgsz: ImageSize) -> tuple[int, float] | None:
+        """Parameters, and GFLOPs of one picture of a size; None where the file does not tell."""
+        return None
+
     @property
     @abstractmethod
     def trained_size(self) -> int | None:

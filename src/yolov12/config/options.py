@@ -173,6 +173,7 @@ class ExportOptions(TypedDict, total=False):
     half: bool
     int8: bool
     calibration: int
+    finetune: int
     simplify: bool
     nms: bool
     conf: float

@@ -50,19 +50,24 @@ class Setting:
 
 @dataclass(frozen=True, eq=False)
 class Entrant:
-    """A setting that can run: the runtime behind it and the rectangle rule of its canvases; memory in bytes."""
+    """A setting that can run: the runtime behind it and the rectangle rule of its canvases; memory in bytes.
+
+    `cost` is the number of parameters and GFLOPs of one picture, where they are known.
+    """
 
     setting: Setting
     runtime: Runtime
     names: Mapping[int, str]
     rect: bool
     memory: int
+    cost: tuple[int, float] | None = None
 
 
 @dataclass(eq=False)
 class Line:
     """What was measured of one setting; `note` says why nothing was.
 
+    parameters    millions, and GFLOPs of one picture, None for files that do not tell
     milliseconds  per picture, from file to result: median and 95th percentile
     steps         medians of preprocess, inference, postprocess
     throughput    pictures per second, of the medians
@@ -73,6 +78,8 @@ class Line:
 
     setting: Setting
     computed: str = ""
+    parameters: float | None = None
+    gflops: float | None = None
     milliseconds: tuple[float, float] | None = None
     steps: dict[str, float] = field(default_factory=dict)
     throughput: float | None = None
@@ -87,6 +94,8 @@ class Line:
         return {
             **dataclasses.asdict(self.setting),
             "computed": self.computed,
+            "parameters M": _rounded(self.parameters),
+            "GFLOPs": _rounded(self.gflops, 1),
             "ms median": _rounded(median),
             "ms p95": _rounded(slow),
             **{f"{step} ms": _rounded(self.steps.get(step)) for step in STEPS},
@@ -186,6 +195,8 @@ def measure(entrants: Sequence[Entrant], files: Sequence[str], task: str, rounds
         Line(
             entrant.setting,
             computed=f"{entrant.runtime.name} {entrant.runtime.precision}",
+            parameters=entrant.cost[0] / 1e6 if entrant.cost else None,
+            gflops=entrant.cost[1] if entrant.cost else None,
             milliseconds=(float(np.median(times)), float(np.percentile(times, 95))),
             steps={step: float(np.median([speed[step] for speed in speeds])) for step in STEPS},
             throughput=1000 / float(np.median(times)),

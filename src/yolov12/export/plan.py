@@ -63,13 +63,17 @@ FORMATS = {
 
 @dataclass(frozen=True)
 class ExportPlan:
-    """One export: the format, the description without its certificate, the target, and what int8 is calibrated on."""
+    """One export, settled: the format, the description without its certificate, the target.
+
+    int8 is calibrated on the pictures of `calibration`, after `finetune` passes of fine-tuning on them.
+    """
 
     format: Format
     artefact: Artefact
     target: Path
     simplify: bool = False
     calibration: ImageIndex | None = None
+    finetune: int = 0
 
 
 def check_abilities(config: ExportConfig, model: ModelConfig, said: frozenset[str]) -> Format:
@@ -90,8 +94,8 @@ def check_abilities(config: ExportConfig, model: ModelConfig, said: frozenset[st
         raise ConfigError(f"--batch {config.batch}: the graph takes any batch; add --no-dynamic for a fixed one")
     if config.batch > 1 and not wanted.batches:
         raise ConfigError(f"--batch {config.batch}: {config.format} files take one picture at a time; leave it out")
-    if "calibration" in said and not config.int8:
-        raise ConfigError("--calibration: has an effect only with --int8")
+    if alone := [name for name in ("calibration", "finetune") if name in said and not config.int8]:
+        raise ConfigError(f"--{alone[0]}: has an effect only with --int8")
     if idle := [name for name in ("conf", "iou", "max_det") if name in said and not config.nms]:
         raise ConfigError(f"--{idle[0]}: has an effect only with --nms")
     return wanted

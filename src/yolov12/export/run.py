@@ -66,7 +66,7 @@ def export_model(
     target = target_of(config, wanted, beside)
     calibration = calibration_pictures(config, file, origin) if config.int8 else None
     artefact = describe(file, config, wanted, origin.size)
-    plan = ExportPlan(wanted, artefact, target, config.simplify, calibration)
+    plan = ExportPlan(wanted, artefact, target, config.simplify, calibration, config.finetune)
     with check_pictures(config, file, origin) as check:
         if config.int8 and not check.labelled:
             raise ConfigError(f"--int8: the labels of {check.pictures} are not of the model's classes; name --data")

@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from yolov12.export.certificate import canvases
+from yolov12.export.finetuning import finetune
 from yolov12.export.graph import ExportGraph
 from yolov12.export.mobile import coreml_writer, executorch_writer, litert_writer, ncnn_writer
 from yolov12.export.plan import ExportPlan
@@ -17,7 +19,7 @@ from yolov12.export.quantization import quantized
 from yolov12.export.suppression import add_suppression
 from yolov12.export.tracing import Save, example, quietly, traced
 from yolov12.extras import require
-from yolov12.inference.backends.base import DESCRIPTION, DESCRIPTION_FILE
+from yolov12.inference.backends.base import DESCRIPTION, DESCRIPTION_FILE, blob
 
 OPSET = 20
 STRIDE = 32
@@ -67,6 +69,10 @@ def onnx_model(graph: ExportGraph, plan: ExportPlan) -> Any:
 def openvino_writer(graph: ExportGraph, plan: ExportPlan) -> Save:
     """OpenVINO's two files, from a trace, with suppression by way of ONNX; `half` stores the weights in 16 bits."""
     openvino, artefact = require("openvino", "openvino"), plan.artefact
+    if plan.calibration is not None and plan.finetune:
+        pictures = [blob(canvas) for canvas in canvases(plan.calibration, artefact)]
+        for number, loss in enumerate(finetune(graph, pictures, plan.finetune), 1):
+            say(f"int8: fine-tuning, pass {number}: loss {loss:.4g}")
     if artefact.suppression is not None:
         model = openvino.Core().read_model(onnx_model(graph, plan).SerializeToString())
     else:
@@ -74,7 +80,7 @@ def openvino_writer(graph: ExportGraph, plan: ExportPlan) -> Save:
         with quietly():
             model = openvino.convert_model(traced(graph, plan), example_input=example(plan), input=free)
     if plan.calibration is not None:
-        model = quantized(model, artefact, plan.calibration, lambda text: print(text, file=sys.stderr))
+        model = quantized(model, artefact, plan.calibration, say)
 
     def save(path: Path, text: str) -> None:
         path.mkdir(exist_ok=True)
@@ -82,6 +88,11 @@ def openvino_writer(graph: ExportGraph, plan: ExportPlan) -> Save:
         (path / DESCRIPTION_FILE).write_text(text + "\n", encoding="utf8")
 
     return save
+
+
+def say(text: str) -> None:
+    """Progress."""
+    print(text, file=sys.stderr)
 
 
 def torchscript_writer(graph: ExportGraph, plan: ExportPlan) -> Save:

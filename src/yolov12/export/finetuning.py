@@ -1,0 +1,106 @@
+"""Quantization-aware fine-tuning: a network gets used to 8 bits before it is quantized.
+
+Weights and inputs of all convolutions are rounded as 8-bit numbers would be, gradients pass straight through (Bengio et
+al. 2013, arXiv:1308.3432; Jacob et al. 2018, arXiv:1712.05877), and the network learns to answer as it did before: its
+raw outputs on unlabelled pictures are its own teacher (Hinton et al. 2015, arXiv:1503.02531).
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from torch.utils._pytree import tree_leaves
+
+from yolov12.export.graph import ExportGraph
+
+LEARNING_RATE: Final = 1e-4
+LEVELS: Final = 255
+MOST: Final = 127
+"""Largest weight in 8 bits, with a sign."""
+
+
+class RoundedWeight(nn.Module):
+    """A convolution's weight as symmetric 8-bit numbers, with a scale for each output channel."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The same shape."""
+        scale = weight.detach().abs().amax(tuple(range(1, weight.dim()))).clamp(min=1e-12) / MOST
+        zero = torch.zeros_like(scale, dtype=torch.int32)
+        return torch.fake_quantize_per_channel_affine(weight, scale, zero, 0, -MOST, MOST)
+
+
+class RoundedInput:
+    """A hook in front of a convolution: its input as 8-bit numbers of the range that it has seen while `watching`."""
+
+    def __init__(self) -> None:
+        self.watching, self.low, self.high = True, 0.0, 0.0
+
+    def __call__(self, module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+        """Widen the range, or round."""
+        if self.watching:
+            self.low, self.high = min(self.low, float(inputs[0].min())), max(self.high, float(inputs[0].max()))
+            return inputs
+        scale = max(self.high - self.low, 1e-12) / LEVELS
+        return (torch.fake_quantize_per_tensor_affine(inputs[0], scale, round(-self.low / scale), 0, LEVELS),)
+
+
+def finetune(graph: ExportGraph, pictures: Sequence[NDArray[np.float32]], epochs: int) -> list[float]:
+    """Change the weights of `graph` in place, in `epochs` passes over `pictures`, each (1, 3, H, W) float32 RGB 0..1.
+
+    Returns the mean loss of each pass: squared differences of the raw outputs in units of their variance.
+    """
+    network = graph.network
+    teacher = copy.deepcopy(network).eval()
+    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+    weights = [value for convolution in convolutions for value in convolution.parameters()]
+    hooks = {module: RoundedInput() for module in convolutions}
+    handles = [module.register_forward_pre_hook(hook) for module, hook in hooks.items()]
+    images = [torch.from_numpy(picture) for picture in pictures]
+    with torch.no_grad():
+        for image in images:
+            network(image)
+    for module, hook in hooks.items():
+        hook.watching = False
+        parametrize.register_parametrization(module, "weight", RoundedWeight())
+    for value in weights:
+        value.requires_grad_(True)
+    try:
+        return _learn(network, teacher, images, weights, epochs)
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module in convolutions:
+            parametrize.remove_parametrizations(module, "weight", leave_parametrized=False)
+        for value in network.parameters():
+            value.requires_grad_(False)
+
+
+def _learn(
+    network: nn.Module, teacher: nn.Module, images: Sequence[Tensor], weights: Sequence[Tensor], epochs: int
+) -> list[float]:
+    optimizer = torch.optim.Adam(weights, LEARNING_RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * len(images))
+    order, means = random.Random(0), []
+    for _ in range(epochs):
+        losses = []
+        for image in order.sample(images, len(images)):
+            with torch.no_grad():
+                expected = tree_leaves(teacher(image))
+            loss = torch.zeros(())
+            for one, other in zip(tree_leaves(network(image)), expected, strict=True):
+                loss = loss + (one - other).square().mean() / other.var().clamp(min=1e-6)
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+            schedule.step()
+            losses.append(float(loss.detach()))
+        means.append(sum(losses) / len(losses))
+    return means

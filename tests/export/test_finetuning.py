@@ -1,0 +1,47 @@
+"""Getting used to 8 bits: what is rounded, what is learned, what is left behind."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from model_factory import tiny_file
+from yolov12.export.finetuning import RoundedInput, RoundedWeight, finetune
+from yolov12.export.graph import ExportGraph
+from yolov12.models.detector import build_model
+
+
+def test_weights_are_rounded_by_output_channel() -> None:
+    weight = torch.tensor([[1.0, -0.5, 0.003], [100.0, 3.0, 0.3]])
+    steps = torch.tensor([[1 / 127], [100 / 127]])
+    rounded = RoundedWeight()(weight[:, :, None, None]).flatten(1)
+    torch.testing.assert_close(rounded, (weight / steps).round() * steps)
+
+
+def test_inputs_are_rounded_to_what_was_seen() -> None:
+    hook, layer = RoundedInput(), nn.Identity()
+    (seen,) = hook(layer, (torch.tensor([-1.0, 4.1]),))
+    assert seen.tolist() == [-1.0, pytest.approx(4.1)]
+    hook.watching = False
+    (rounded,) = hook(layer, (torch.tensor([-7.0, 0.0, 0.011, 9.0]),))
+    assert rounded.tolist() == pytest.approx([-1.0, 0.0, 0.02, 4.1], abs=1e-6)  # 255 steps of 0.02, 0 is one of them
+
+
+def test_the_network_learns_its_own_answers() -> None:
+    file = tiny_file()
+    model = build_model(file.config, seed=0)
+    model.load_state_dict(file.state)
+    graph = ExportGraph(model).eval()
+    before = {name: value.clone() for name, value in graph.state_dict().items()}
+    generator = np.random.default_rng(0)
+    losses = finetune(graph, [generator.random((1, 3, 64, 64), np.float32) for _ in range(4)], 8)
+    assert losses[-1] < 0.8 * losses[0]
+    after = graph.state_dict()
+    assert after.keys() == before.keys()  # no rounding is left behind
+    changed = [name for name in before if not torch.equal(before[name], after[name])]
+    assert "network.backbone.stem.conv.weight" in changed
+    assert all(name.endswith((".weight", ".bias")) for name in changed)
+    assert not any(value.requires_grad for value in graph.parameters())
+    torch.testing.assert_close(model.state_dict(), file.state)  # the model itself is as it was
