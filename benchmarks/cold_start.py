@@ -1,4 +1,4 @@
-"""From the start of the process to the first detection: the two command lines on one picture, taking turns.
+"""From the start of the process to its end: the two command lines on one picture, taking turns.
 
     python benchmarks/cold_start.py --checkpoint YOLO12N.pt --image IMAGE.jpg --yolo PEER/bin/yolo
 
@@ -45,7 +45,12 @@ def main() -> None:
             "help": ([*OURS, "--help"], mine),
         }
         if options.yolo:
-            peer = [str(options.yolo), "predict", f"model={options.checkpoint.absolute()}", f"source={image}"]
+            peer = [
+                str(options.yolo.absolute()),
+                "predict",
+                f"model={options.checkpoint.absolute()}",
+                f"source={image}",
+            ]
             commands["peer"] = ([*peer, "save=False", f"project={scratch}"], peer_environment(Path(scratch)))
         times: dict[str, list[float]] = {name: [] for name in commands}
         for turn in range(options.turns + 1):

@@ -119,6 +119,8 @@ def timed(
     import torch
 
     torch.set_num_threads(threads)  # a library may have changed it
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
     started = time.perf_counter()
     results = predict(command["source"], **command["options"])
     detections = sum(len(result.boxes) for result in results)

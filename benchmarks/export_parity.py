@@ -44,7 +44,7 @@ def main() -> None:
 
 def row_file(options: argparse.Namespace, model: str, name: str, precision: str) -> Path:
     """Where a certificate is."""
-    path: Path = options.out / "rows" / f"{model}-{name}{precision and '-' + precision}.json"
+    path: Path = options.out / "rows" / f"{Path(model).stem}-{name}{precision and '-' + precision}.json"
     return path
 
 
@@ -63,7 +63,7 @@ def certify(options: argparse.Namespace, model: str, name: str, precision: str) 
         path = opened.export(
             format=name, half=precision == "half", imgsz=opened.trained_size or opened.usual_size,
             data=data, images=IMAGES, verbose=False,
-            output=options.out / f"{model}-{precision or 'full'}{KNOWN[name].suffix}",
+            output=options.out / f"{Path(model).stem}-{precision or 'full'}{KNOWN[name].suffix}",
         )  # fmt: skip
     except SetupError as error:
         print(f"{name}: left out: {error}", file=sys.stderr)

@@ -145,6 +145,58 @@ def test_a_changed_file_is_found_out(blood: Path, tmp_path: Path) -> None:
     assert any("answers are off by up to" in text for text in verify_file(copied)["failures"])
 
 
+def test_what_a_description_may_not_say(blood: Path, tmp_path: Path) -> None:
+    """Each change is a finding of `verify`, or a file that cannot be used; none is a crash."""
+    copied = tmp_path / "copy_openvino_model"
+    shutil.copytree(blood, copied)
+    described = copied / "yolov12.json"
+    original = json.loads(described.read_text(encoding="utf8"))
+
+    def say(**changes: object) -> None:
+        described.write_text(json.dumps({**original, **changes}), encoding="utf8")
+
+    say(certificate={})
+    assert "it has no certificate: export the model again" in verify_file(copied)["failures"]
+    assert "the certificate has no answers to compare with" in verify_file(copied)["failures"]
+    for probe in (5, [{}, {}], [{"anchors": [0], "values": "x"}] * 2):
+        say(certificate={**original["certificate"], "probe": probe})
+        assert "the certificate has no answers to compare with" in verify_file(copied)["failures"]
+    say(certificate={**original["certificate"], "probe": [{"anchors": [0], "values": [[1.0]]}] * 2})
+    assert any("an answer of (7, 1), (1, 1) expected" in text for text in verify_file(copied)["failures"])
+    say(certificate=5)
+    with pytest.raises(CheckpointError, match="is not a table"):
+        YOLO(copied)
+    say(format="ncnn")
+    with pytest.raises(CheckpointError, match="is described as a file for ncnn, not openvino"):
+        YOLO(copied)
+    say(names={"0": "a", "1": "b"})
+    with pytest.raises(CheckpointError, match=r"answers \(\d, 7, \d+\), but is described as \(B, 6, A\)"):
+        YOLO(copied).predict(str(sample_images()), verbose=False)
+
+
+def test_eight_bits_and_fine_tuning(
+    bccd_yaml: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From end to end; what the accuracy of eight pictures allows is left aside."""
+    monkeypatch.setattr("yolov12.export.quantization.MAX_DROP", 1.0)
+    monkeypatch.setattr("yolov12.export.certificate.MAP_LOSS", {"fp32": 0.001, "int8": 1.0})
+    monkeypatch.setattr("yolov12.export.certificate.WORTH", 10.0)
+    model, target = YOLO("yolov12n-bccd"), tmp_path / "small_openvino_model"
+    options = {"imgsz": 128, "data": str(bccd_yaml), "images": 8, "calibration": 8}
+    path = model.export(format="openvino", int8=True, finetune=1, output=target, **options)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "int8: fine-tuning, pass 1 of 1: loss" in captured.err
+    artefact = YOLO(path).artefact
+    assert artefact.precision == "int8"
+    assert (artefact.source["calibration"], artefact.source["finetune"]) == (8, 1)
+    whole = model.export(
+        format="openvino", output=tmp_path / "whole_openvino_model", imgsz=128, images=8, verbose=False
+    )
+    sizes = [(one / "model.bin").stat().st_size for one in (path, whole)]
+    assert sizes[0] < 0.5 * sizes[1]
+
+
 def test_suppression_inside_the_graph(sources: dict[str, Path], folder: Path) -> None:
     model = YOLO(sources["segment"])
     options = {"imgsz": 64, "conf": 0.0015, "iou": 0.5, "max_det": 7}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from yolov12.checkpoint import write_model_file
 from yolov12.errors import CheckpointError, ConfigError, SetupError
 from yolov12.export.mobile import MatrixAttention
 from yolov12.export.plan import FORMATS
+from yolov12.export.probe import payload_digest
 from yolov12.extras import require
 from yolov12.inference.backends.base import DESCRIPTION
 
@@ -124,6 +126,35 @@ def test_damage_is_named(made: Path, tmp_path: Path) -> None:
         YOLO(copied).runtime()
 
 
+BLOBS = {"ncnn": "model.ncnn.param", "litert": "model.tflite", "executorch": "model.pte"}
+
+
+@pytest.mark.parametrize("made", RUNNING, indirect=True)
+def test_garbage_is_refused(made: Path, tmp_path: Path) -> None:
+    """In a process of its own, which must not die of it."""
+    copied = tmp_path / made.name
+    shutil.copytree(made, copied)
+    blob = copied / BLOBS[YOLO(made).artefact.format]
+    size = blob.stat().st_size
+    for data in (b"", blob.read_bytes()[: size // 2], bytes(range(256)) * (size // 256)):
+        blob.write_bytes(data)
+        command = [sys.executable, "-m", "yolov12", "verify", str(copied)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 2, done
+        assert done.stderr.splitlines()[-1].startswith("error: ")
+
+
+def test_an_ncnn_network_without_its_output(sources: dict[str, Path], folder: Path) -> None:
+    need("ncnn")
+    target = folder / "renamed_ncnn_model"
+    YOLO(sources["detect"]).export(format="ncnn", imgsz=SIZE, images=4, output=target, verbose=False)
+    param = target / "model.ncnn.param"
+    for name in ("out0", "in0"):
+        param.write_text(param.read_text(encoding="utf8").replace(name, f"x{name}"), encoding="utf8")
+        with pytest.raises(CheckpointError, match="the network has no "):
+            YOLO(target).runtime()(np.zeros((1, SIZE, SIZE, 3), np.uint8))
+
+
 @pytest.mark.parametrize("made", RUNNING, indirect=True)
 def test_what_it_cannot_do_is_named(made: Path) -> None:
     with pytest.raises(ConfigError, match="takes canvases of 64x64"):
@@ -161,6 +192,7 @@ def test_core_ml_packages(sources: dict[str, Path], folder: Path, capsys: pytest
         assert verify_file(target)["failures"] == []
         return
     assert "coreml files run on Darwin only, so nothing was compared" in said
-    assert json.dumps(artefact.certificate["probe"]) != "[]"
+    assert len(artefact.certificate["probe"]) == 2
+    assert payload_digest(target, artefact.certificate["digest"]) == artefact.certificate["digest"]
     with pytest.raises(SetupError, match="run on macOS only"):
         YOLO(target).runtime()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -106,6 +107,26 @@ def test_boxes_may_be_left_out_where_scores_are_low(models: dict[str, Detector],
         assert not found.dense[image][rest][:, hidden].any()
     if found.prototypes is not None and wanted.prototypes is not None:
         np.testing.assert_allclose(found.prototypes, wanted.prototypes, atol=1e-4)
+
+
+DILATED = (1, 2, 3)
+
+
+@pytest.mark.parametrize("task", LOCATING)
+def test_heads_that_look_farther_are_not_cut_short(task: str) -> None:
+    file = tiny_file(task=task)
+    head = dataclasses.replace(file.config.heads[task], dilations=DILATED)
+    found = build_model(dataclasses.replace(file.config, heads={task: head}), seed=0)
+    found.load_state_dict(file.state)
+    images = canvases(1)
+    wanted = expected(found.eval(), images).dense[0]
+    best = wanted[4:7].max(axis=0)
+    ranked = np.sort(best)
+    threshold = float(ranked[-4] + ranked[-3]) / 2
+    dense = TorchRuntime(found)(images, threshold).dense[0]
+    shown = best > threshold
+    assert shown.sum() == 3
+    np.testing.assert_allclose(dense[:, shown], wanted[:, shown], atol=2e-3)
 
 
 def test_plain_layers_serve_where_the_fused_operator_is_absent(

@@ -13,6 +13,7 @@ from yolov12.config.tasks import PUBLISHED, TASKS
 from yolov12.config.variants import PUBLISHED_FAMILIES, model_config
 from yolov12.errors import CheckpointError
 from yolov12.models.checkpoint_map import (
+    is_published_form,
     official_key,
     official_layer_prefixes,
     official_to_ours,
@@ -100,6 +101,17 @@ def test_several_heads_have_no_published_form() -> None:
     two = dataclasses.replace(config, heads={**config.heads, "second": config.heads["detect"]})
     with pytest.raises(CheckpointError, match=r"several heads \(detect, second\) has no published form"):
         official_layer_prefixes(two)
+
+
+def test_dilated_heads_have_no_published_form() -> None:
+    """Their tensors are those of plain ones: nothing in the file would say how far apart the taps are."""
+    config = model_config("yolov12n")
+    head = config.heads["detect"]
+    for dilations, plain in (((), True), ((1, 1, 1), True), ((1, 2, 3), False)):
+        changed = dataclasses.replace(config, heads={"detect": dataclasses.replace(head, dilations=dilations)})
+        assert is_published_form(changed) is plain
+    with pytest.raises(CheckpointError, match="has no published form; save it as"):
+        official_layer_prefixes(changed)
 
 
 def test_turbo_rows() -> None:

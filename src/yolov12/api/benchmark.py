@@ -14,6 +14,7 @@ from typing import Unpack
 import cv2
 import numpy as np
 
+from yolov12.api.exported import ExportedModel
 from yolov12.api.opening import open_predicting
 from yolov12.api.output import say
 from yolov12.api.predicting import Predicting
@@ -42,6 +43,8 @@ from yolov12.inference.backends.base import Opened
 from yolov12.samples import sample_images
 from yolov12.tuning.choice import processor
 from yolov12.version import __version__
+
+DEFAULT_RUNTIMES = ["torch", "openvino", "onnx"]
 
 
 def benchmark_models(
@@ -106,11 +109,16 @@ def read_index(config: BenchmarkConfig, task: str) -> ImageIndex | None:
 
 def entered(opened: dict[str, Predicting], config: BenchmarkConfig) -> tuple[list[Entrant], list[Line]]:
     """What can run, and lines for what cannot."""
-    runtimes = words("runtimes", config.runtimes, RUNTIMES)
+    asked = words("runtimes", config.runtimes, RUNTIMES) if config.runtimes else []
     precisions = words("precisions", config.precisions, PRECISIONS)
     batches = numbers("batches", config.batches, 1) or [1]
     entrants, lines = [], []
-    for (name, model), runtime, precision in itertools.product(opened.items(), runtimes, precisions):
+    chosen = [
+        (name, model, runtime)
+        for name, model in opened.items()
+        for runtime in asked or (["auto"] if isinstance(model, ExportedModel) else DEFAULT_RUNTIMES)
+    ]
+    for (name, model, runtime), precision in itertools.product(chosen, precisions):
         sizes: list[ImageSize] = [*numbers("sizes", config.sizes, 32)] or [model.size_to_use(verbose=False)]
         for size, batch in itertools.product(sizes, batches):
             setting = Setting(name, runtime, precision, round_up_to_stride(size), batch)

@@ -24,7 +24,7 @@ from yolov12.checkpoint import ModelFile, read_model_file, write_model_file
 from yolov12.config.model import LAYOUTS, ModelConfig
 from yolov12.config.options import ExportOptions, TrainOptions
 from yolov12.config.parse import DEFAULT, STRIDE, report_rounding, resolve, storable
-from yolov12.config.run import ExportConfig, ImageSize, PredictConfig, TrainConfig, ValConfig
+from yolov12.config.run import FREE_FORMATS, ExportConfig, ImageSize, PredictConfig, TrainConfig, ValConfig
 from yolov12.config.variants import usual_size
 from yolov12.data.contract import contract
 from yolov12.engine.run import prepare_resume, start_training
@@ -267,6 +267,10 @@ class YOLO(Predicting):
         """What runs this model with these options, torch unless one is named; built once, then shared by all calls."""
         where = self._where(device)
         if runtime not in ("auto", "torch"):
+            if runtime not in FREE_FORMATS:
+                raise ConfigError(
+                    f"--runtime {runtime}: runs files of one size: yolov12 export --format {runtime} first"
+                )
             if where.type != "cpu":
                 raise ConfigError(f"--runtime {runtime}: runs on the processor; add --device cpu")
             return self._chooser.wanted(runtime, precision, self._square)

@@ -42,12 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError:
         print("error: out of memory: lower --batch or --imgsz", file=sys.stderr)
         return ResourceError.exit_code
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        print("error: this needs torch: pip install 'yolov12[cpu]'", file=sys.stderr)
-        return SetupError.exit_code
     except Exception as error:  # the edge of the program: a bug is reported in one line, with a way to see more
+        if isinstance(error, ModuleNotFoundError) and error.name == "torch":
+            print("error: this needs torch: pip install 'yolov12[cpu]'", file=sys.stderr)
+            return SetupError.exit_code
         if debug:
             traceback.print_exc()
         print(

@@ -79,6 +79,11 @@ class DetectHeadConfig(HeadConfig):
     class_branch: str = "depthwise"
     dilations: tuple[int, ...] = field(kw_only=True, default=())
 
+    @property
+    def is_dilated(self) -> bool:
+        """Whether a branch looks farther than at neighbouring cells."""
+        return any(dilation > 1 for dilation in self.dilations)
+
     def __post_init__(self) -> None:
         super().__post_init__()
         require_choice("head.class_branch", self.class_branch, CLASS_BRANCHES)

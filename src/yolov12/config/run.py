@@ -33,9 +33,11 @@ def option(
 
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
-RUNTIMES = ("auto", "torch", "onnx", "openvino", "torchscript")
 RUNTIME_HELP = "what runs the network"
-EXPORT_FORMATS = ("onnx", "openvino", "torchscript", "ncnn", "litert", "executorch", "coreml")
+FREE_FORMATS = ("onnx", "openvino", "torchscript")
+"""Those whose graphs take any size, so that they may stand in for torch."""
+EXPORT_FORMATS = (*FREE_FORMATS, "ncnn", "litert", "executorch", "coreml")
+RUNTIMES = ("auto", "torch", *EXPORT_FORMATS)
 TENSORRT = (
     "engines are built on the GPU that runs them: export with --format onnx --no-dynamic, then run there "
     "trtexec --onnx=FILE.onnx --saveEngine=FILE.engine (and --fp16 for half precision)"
@@ -242,7 +244,7 @@ class BenchmarkConfig:
     data: str = option("", "data set to score on; empty: times only, of the sample pictures")
     split: str = option("val", "which split of it", choices=("train", "val", "test"))
     fraction: float = option(1.0, "part of the split to use", low=0.0001, high=1)
-    runtimes: str = option("torch,openvino,onnx", f"of {', '.join(RUNTIMES)}")
+    runtimes: str = option("", f"of {', '.join(RUNTIMES)}; empty: torch, openvino, onnx, exported files as they are")
     precisions: str = option("auto", f"of {', '.join(PRECISIONS)}")
     sizes: str = option("", "sides of the canvas; empty: that of the training")
     batches: str = option("1", "pictures per call")

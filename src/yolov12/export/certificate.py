@@ -75,7 +75,7 @@ def certify(reference: Runtime, exported: ExportedRuntime, check: Check) -> dict
     for canvas in canvases(check.index, artefact):
         expected, got = reference(canvas), exported(canvas)
         if artefact.suppression is None:
-            widen(found, differences(expected, got, artefact.task, len(artefact.names)))
+            widen(found, apart(expected, got, artefact))
         else:
             widen(found, baked_differences(expected, got, artefact))
         pairs.append((rows_of(expected, artefact), rows_of(got, artefact, suppressed=True)))
@@ -119,8 +119,18 @@ def together(reference: Runtime, exported: ExportedRuntime, batch: Sequence[NDAr
     for group in groups:
         images = np.ascontiguousarray(np.concatenate(group))
         got, expected = exported.whole(images), reference(images)
-        widen(found, differences(expected, got, artefact.task, len(artefact.names)))
+        widen(found, apart(expected, got, artefact))
     return found
+
+
+def apart(expected: Decoded, found: Decoded, artefact: Artefact) -> dict[str, float]:
+    """The differences of dense outputs; ExportError where not even their shapes agree."""
+    if expected.dense.shape != found.dense.shape:
+        raise ExportError(
+            f"the exported graph answers {found.dense.shape} where the model answers {expected.dense.shape}. "
+            "Nothing was written"
+        )
+    return differences(expected, found, artefact.task, len(artefact.names))
 
 
 def baked_differences(expected: Decoded, found: Decoded, artefact: Artefact) -> dict[str, float]:

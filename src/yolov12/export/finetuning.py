@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.utils._pytree import tree_leaves
 
 from yolov12.export.graph import ExportGraph
+from yolov12.inference.backends.base import Canvases, blob
 
 LEARNING_RATE: Final = 1e-4
 LEVELS: Final = 255
@@ -52,8 +51,10 @@ class RoundedInput:
         return (torch.fake_quantize_per_tensor_affine(inputs[0], scale, round(-self.low / scale), 0, LEVELS),)
 
 
-def finetune(graph: ExportGraph, pictures: Sequence[NDArray[np.float32]], epochs: int) -> list[float]:
-    """Change the weights of `graph` in place, in `epochs` passes over `pictures`, each (1, 3, H, W) float32 RGB 0..1.
+def finetune(
+    graph: ExportGraph, pictures: Sequence[Canvases], epochs: int, say: Callable[[str], object]
+) -> list[float]:
+    """Change the weights of `graph` in place, in `epochs` passes over `pictures`, each (1, H, W, 3) uint8 BGR.
 
     Returns the mean loss of each pass: squared differences of the raw outputs in units of their variance.
     """
@@ -63,17 +64,16 @@ def finetune(graph: ExportGraph, pictures: Sequence[NDArray[np.float32]], epochs
     weights = [value for convolution in convolutions for value in convolution.parameters()]
     hooks = {module: RoundedInput() for module in convolutions}
     handles = [module.register_forward_pre_hook(hook) for module, hook in hooks.items()]
-    images = [torch.from_numpy(picture) for picture in pictures]
     with torch.no_grad():
-        for image in images:
-            network(image)
+        for picture in pictures:
+            network(torch.from_numpy(blob(picture)))
     for module, hook in hooks.items():
         hook.watching = False
         parametrize.register_parametrization(module, "weight", RoundedWeight())
     for value in weights:
         value.requires_grad_(True)
     try:
-        return _learn(network, teacher, images, weights, epochs)
+        return _learn(network, teacher, pictures, weights, epochs, say)
     finally:
         for handle in handles:
             handle.remove()
@@ -84,14 +84,16 @@ def finetune(graph: ExportGraph, pictures: Sequence[NDArray[np.float32]], epochs
 
 
 def _learn(
-    network: nn.Module, teacher: nn.Module, images: Sequence[Tensor], weights: Sequence[Tensor], epochs: int
-) -> list[float]:
+    network: nn.Module, teacher: nn.Module, pictures: Sequence[Canvases], weights: Sequence[Tensor], epochs: int,
+    say: Callable[[str], object],
+) -> list[float]:  # fmt: skip
     optimizer = torch.optim.Adam(weights, LEARNING_RATE)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * len(images))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * len(pictures))
     order, means = random.Random(0), []
-    for _ in range(epochs):
+    for number in range(epochs):
         losses = []
-        for image in order.sample(images, len(images)):
+        for picture in order.sample(pictures, len(pictures)):
+            image = torch.from_numpy(blob(picture))
             with torch.no_grad():
                 expected = tree_leaves(teacher(image))
             loss = torch.zeros(())
@@ -103,4 +105,5 @@ def _learn(
             schedule.step()
             losses.append(float(loss.detach()))
         means.append(sum(losses) / len(losses))
+        say(f"int8: fine-tuning, pass {number + 1} of {epochs}: loss {means[-1]:.4g}")
     return means

@@ -23,7 +23,7 @@ from yolov12.extras import is_installed, missing, require
 from yolov12.inference.backends import executorch, litert, ncnn
 from yolov12.inference.backends.base import DESCRIPTION, DESCRIPTION_FILE
 
-CONVERT_SECONDS = 600
+CONVERT_SECONDS = 3600
 
 
 class MatrixAttention(TorchFunctionMode):
@@ -72,7 +72,7 @@ def litert_writer(graph: ExportGraph, plan: ExportPlan) -> Save:
     with tempfile.TemporaryDirectory() as scratch:
         traced_file, file = (str(Path(scratch) / name) for name in ("model.pt2", litert.MODEL_FILE))
         torch.export.save(program, traced_file)
-        run_converter("litert-torch", [sys.executable, "-m", litert_process.__name__, traced_file, file])
+        run_converter("litert-torch", [sys.executable, "-P", "-m", litert_process.__name__, traced_file, file])
         return folder_of(made(scratch, litert.MODEL_FILE))
 
 
@@ -112,11 +112,13 @@ def coreml_writer(graph: ExportGraph, plan: ExportPlan) -> Save:
 def run_converter(name: str, command: Sequence[str], folder: str | None = None) -> None:
     """Run a converter, in a folder; ExportError with its last words when it fails."""
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=CONVERT_SECONDS, check=False)
+        done = subprocess.run(command, cwd=folder, capture_output=True, timeout=CONVERT_SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
-        raise ExportError(f"{name} was stopped after {CONVERT_SECONDS} seconds") from error
+        raise ExportError(f"{name} was stopped after {CONVERT_SECONDS // 60} minutes") from error
+    except OSError as error:
+        raise ExportError(f"{name} cannot be started: {error}") from error
     if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines()[-1:]
+        said = (done.stderr or done.stdout).decode("utf8", "replace").strip().splitlines()[-1:]
         raise ExportError(f"{name} cannot convert this network (status {done.returncode}) {''.join(said)[:200]}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +75,12 @@ class ExportPlan:
     simplify: bool = False
     calibration: ImageIndex | None = None
     finetune: int = 0
+    verbose: bool = False
+
+    def say(self, text: str) -> None:
+        """Progress, for who wants to hear it."""
+        if self.verbose:
+            print(text, file=sys.stderr)
 
 
 def check_abilities(config: ExportConfig, model: ModelConfig, said: frozenset[str]) -> Format:

@@ -7,6 +7,7 @@ the other, those that gain most first, until the loss is allowed. NNCF's own sea
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -18,8 +19,10 @@ from yolov12.artefact import Artefact
 from yolov12.config.run import ValConfig
 from yolov12.data.index import ImageIndex
 from yolov12.detections import Decoded
+from yolov12.errors import ExportError
 from yolov12.evaluation.evaluator import evaluate
 from yolov12.export.certificate import canvases
+from yolov12.export.tracing import quietly
 from yolov12.extras import require
 from yolov12.inference.backends.base import blob
 
@@ -29,6 +32,11 @@ FEW: Final = 32
 """Pictures whose activations are measured while groups are tried."""
 GROUP: Final = re.compile(r"__module\.network\.((?:backbone|neck)\.\w+|heads\.\w+(?:\.detect)?\.\w+)")
 """The part of a layer's name that says which group it is of: a stage of the backbone or neck, a branch of a head."""
+
+
+POSITION: Final = r".*\.position\.conv/.*"
+"""The depthwise convolutions of area attention always stay floats: NNCF (3.4) rounds their input by channel, but in
+front of a transposition, where that axis is another one; graphs of free shape then take no batch."""
 
 
 class _Compiled:
@@ -46,13 +54,17 @@ class _Compiled:
 
 
 class Quantizer:
-    """Quantizes one OpenVINO model of float32 on the pictures of an index, labelled with the model's classes."""
+    """Quantizes an OpenVINO `model` of float32 on the pictures of an index, labelled with the model's classes.
+
+    `pictures` are their canvases, (1, H, W, 3) uint8 BGR each; `before` is the accuracy of the model it began with.
+    """
 
     def __init__(self, model: Any, artefact: Artefact, calibration: ImageIndex) -> None:
         self._nncf, self._openvino = require("nncf", "int8"), require("openvino", "openvino")
-        self._model, self._artefact, self._calibration = model, artefact, calibration
+        self._nncf.set_log_level(logging.ERROR)  # it would tell each layer that it leaves alone
+        self.model, self._artefact, self._calibration = model, artefact, calibration
         self._config = ValConfig(imgsz=artefact.imgsz, rect=artefact.dynamic, batch=1, verbose=False)
-        self._data = self._nncf.Dataset([blob(canvas) for canvas in canvases(calibration, artefact)])
+        self.pictures = list(canvases(calibration, artefact))
         self.before = self.score(model)
 
     def score(self, model: Any) -> float:
@@ -62,38 +74,40 @@ class Quantizer:
 
     def make(self, kept: Sequence[str] = (), pictures: int | None = None) -> Any:
         """The model in 8 bits but for the groups of `kept`, by the activations of the first `pictures` (all)."""
-        scope = self._nncf.IgnoredScope(patterns=[rf"__module\.network\.{re.escape(group)}[./].*" for group in kept])
-        return self._nncf.quantize(
-            self._model,
-            self._data,
-            preset=self._nncf.QuantizationPreset.MIXED,
-            subset_size=pictures or len(self._calibration),
-            ignored_scope=scope,
-        )
+        patterns = [POSITION, *(rf"__module\.network\.{re.escape(group)}[./].*" for group in kept)]
+        with quietly():
+            return self._nncf.quantize(
+                self.model,
+                self._nncf.Dataset(self.pictures, blob),
+                preset=self._nncf.QuantizationPreset.MIXED,
+                subset_size=pictures or len(self.pictures),
+                ignored_scope=self._nncf.IgnoredScope(patterns=patterns, validate=False),
+            )
 
     def groups(self) -> list[str]:
         """The groups of layers, in the order of the network."""
-        names = (GROUP.match(node.get_friendly_name()) for node in self._model.get_ordered_ops())
+        names = (GROUP.match(node.get_friendly_name()) for node in self.model.get_ordered_ops())
         return list(dict.fromkeys(name[1] for name in names if name))
 
-
-def quantized(model: Any, artefact: Artefact, calibration: ImageIndex, say: Callable[[str], object]) -> Any:
-    """An OpenVINO model of float32 with 8-bit layers, as accurate as `MAX_DROP` asks; `say` hears what was found."""
-    quantizer = Quantizer(model, artefact, calibration)
-    made = quantizer.make()
-    after = quantizer.score(made)
-    say(f"int8: {quantizer.before:.4f} -> {after:.4f} on the {len(calibration)} calibration pictures")
-    if quantizer.before - after <= MAX_DROP:
-        return made
-    groups = quantizer.groups()
-    say(f"int8: looking for the layers that cost most among {len(groups)} groups")
-    gains = {group: quantizer.score(quantizer.make([group], FEW)) for group in groups}
-    kept: list[str] = []
-    for group in sorted(groups, key=lambda group: -gains[group]):
-        kept.append(group)
-        made = quantizer.make(kept)
-        after = quantizer.score(made)
-        say(f"int8 with {', '.join(kept)} in floats: {after:.4f}")
-        if quantizer.before - after <= MAX_DROP:
-            break
-    return made
+    def search(self, say: Callable[[str], object]) -> Any:
+        """The model with 8-bit layers, as accurate as `MAX_DROP` asks; ExportError if that cannot be had."""
+        made = self.make()
+        after = self.score(made)
+        say(f"int8: {self.before:.4f} -> {after:.4f} on the {len(self.pictures)} calibration pictures")
+        if self.before - after <= MAX_DROP:
+            return made
+        groups = self.groups()
+        say(f"int8: looking for the layers that cost most among {len(groups)} groups")
+        gains = {group: self.score(self.make([group], FEW)) for group in groups}
+        kept: list[str] = []
+        for group in sorted(groups, key=lambda group: -gains[group])[:-1]:  # all in floats is no int8
+            kept.append(group)
+            made = self.make(kept)
+            after = self.score(made)
+            say(f"int8 with {', '.join(kept)} in floats: {after:.4f}")
+            if self.before - after <= MAX_DROP:
+                return made
+        raise ExportError(
+            f"int8: on the calibration pictures the accuracy falls from {self.before:.4f} to {after:.4f} even with "
+            f"{', '.join(kept) or 'nothing'} in floats; --finetune may help. Nothing was written"
+        )

@@ -35,6 +35,7 @@ from yolov12.export import probe
 from yolov12.export.certificate import Check, certified, certify, summary
 from yolov12.export.graph import ExportGraph
 from yolov12.export.plan import ExportPlan, Format, check_abilities, target_of
+from yolov12.export.tracing import Save
 from yolov12.export.writers import WRITERS
 from yolov12.folders import remove
 from yolov12.inference.exported import open_exported
@@ -66,11 +67,13 @@ def export_model(
     target = target_of(config, wanted, beside)
     calibration = calibration_pictures(config, file, origin) if config.int8 else None
     artefact = describe(file, config, wanted, origin.size)
-    plan = ExportPlan(wanted, artefact, target, config.simplify, calibration, config.finetune)
+    plan = ExportPlan(wanted, artefact, target, config.simplify, calibration, config.finetune, config.verbose)
+    if not wanted.runs_here:
+        return run_export(model, plan, None)
     with check_pictures(config, file, origin) as check:
         if config.int8 and not check.labelled:
             raise ConfigError(f"--int8: the labels of {check.pictures} are not of the model's classes; name --data")
-        return run_export(model, plan, check, verbose=config.verbose)
+        return run_export(model, plan, check)
 
 
 def calibration_pictures(config: ExportConfig, file: ModelFile, origin: Origin) -> ImageIndex:
@@ -87,6 +90,7 @@ def describe(file: ModelFile, config: ExportConfig, wanted: Format, trained_at: 
     """The description of what will be written, without its certificate."""
     task = file.config.task
     dynamic = config.dynamic and wanted.dynamic
+    trained = {"calibration": config.calibration, "finetune": config.finetune} if config.int8 else {}
     return Artefact(
         format=wanted.name,
         task=task,
@@ -100,7 +104,7 @@ def describe(file: ModelFile, config: ExportConfig, wanted: Format, trained_at: 
         keypoint_shape=file.config.keypoint_shape,
         trained_at=trained_at,
         licence=str(file.metadata.get("licence", "")),
-        source={"variant": file.config.variant, "layout": file.config.layout, "sha256": digest_of(file)},
+        source={"variant": file.config.variant, "layout": file.config.layout, "sha256": digest_of(file), **trained},
         versions={"yolov12": __version__, "torch": torch.__version__, "opencv": cv2.__version__},
     )
 
@@ -121,15 +125,18 @@ def identity_of(file: ModelFile) -> str:
     return hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def run_export(model: Detector, plan: ExportPlan, check: Check, *, verbose: bool) -> Path:
-    """Write the file or folder of `plan`, prove it equal to `model`, move it into place; nothing is left otherwise."""
+def run_export(model: Detector, plan: ExportPlan, check: Check | None) -> Path:
+    """Write the file or folder of `plan`, prove it equal to `model`, move it into place; nothing is left otherwise.
+
+    Without `check`, for a format that does not run here, nothing is compared, which the file says.
+    """
     target = plan.target
     aside = target.with_name(f".{secrets.token_hex(4)}.tmp.{target.name}")
     try:
-        save = WRITERS[plan.format.name](ExportGraph(model), plan)
+        save = writer_of(model, plan)
         save(aside, plan.artefact.to_json())
         reference = TorchRuntime(model, "cpu", "fp32")
-        if plan.format.runs_here:
+        if check is not None:
             exported = open_exported(aside)
             certificate, answering = certify(reference, exported, check), cast(Runtime, exported)
         else:  # `verify` compares it with torch's answers where it runs
@@ -141,20 +148,28 @@ def run_export(model: Detector, plan: ExportPlan, check: Check, *, verbose: bool
         save(aside, dataclasses.replace(artefact, certificate=certificate).to_json())
         _move(aside, target)
     except OSError as error:
-        raise UserError(f"{printable(target)}: cannot be written: {error.strerror}") from error
-    except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:  # of the exporters' libraries
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise ExportError(f"{plan.format.name}: the exporter cannot write this network ({reason})") from error
+        raise UserError(f"{printable(target)}: cannot be written: {error.strerror or error}") from error
     finally:
         remove(aside)
-    if verbose and not plan.format.runs_here:
+    if check is None:
         print(f"warning: {certificate['unchecked']}; run `yolov12 verify {target.name}` there", file=sys.stderr)
-    elif verbose:
-        print(summary(certificate), file=sys.stderr)
-        least = LEAST_DETECTIONS if TASKS[plan.artefact.task].boxes else LEAST_IMAGES
-        if certificate["images"] < LEAST_IMAGES or certificate["detections"] < least:
-            print("warning: the check is weak: name a data set with --data", file=sys.stderr)
+        return plan.target
+    plan.say(summary(certificate))
+    least = LEAST_DETECTIONS if TASKS[plan.artefact.task].boxes else LEAST_IMAGES
+    if certificate["images"] < LEAST_IMAGES or certificate["detections"] < least:
+        plan.say("warning: the check is weak: name a data set with --data")
     return plan.target
+
+
+def writer_of(model: Detector, plan: ExportPlan) -> Save:
+    """What saves the model in the format of `plan`; ExportError with the library's own words where it cannot."""
+    try:
+        return WRITERS[plan.format.name](ExportGraph(model), plan)
+    except (YoloError, MemoryError):
+        raise
+    except Exception as error:  # exporters raise whatever they like, AssertionError and KeyError included
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise ExportError(f"{plan.format.name}: the exporter cannot write this network ({reason})") from error
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ from torch import Tensor
 from yolov12.export.graph import CANVAS, ExportGraph
 from yolov12.export.plan import ExportPlan
 
+QUIET = threading.RLock()
+"""Held while the process's own output is somewhere else: two threads would put each other's back."""
 Save = Callable[[Path, str], None]
 """(path, description): write the file or folder."""
 
@@ -35,16 +38,12 @@ def traced(graph: ExportGraph, plan: ExportPlan) -> Any:
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
     """Without the warnings and the log lines of exporters, which are about their own insides."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-        ):
-            warnings.simplefilter("ignore")
+    logger, nowhere = logging.getLogger("torch.onnx"), io.StringIO()
+    with QUIET, warnings.catch_warnings(), contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        warnings.simplefilter("ignore")
+        level = logger.level
+        logger.setLevel(logging.ERROR)
+        try:
             yield
-    finally:
-        logger.setLevel(level)
+        finally:
+            logger.setLevel(level)

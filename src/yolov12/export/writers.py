@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import io
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from yolov12.export.certificate import canvases
 from yolov12.export.finetuning import finetune
 from yolov12.export.graph import ExportGraph
 from yolov12.export.mobile import coreml_writer, executorch_writer, litert_writer, ncnn_writer
 from yolov12.export.plan import ExportPlan
-from yolov12.export.quantization import quantized
+from yolov12.export.quantization import Quantizer
 from yolov12.export.suppression import add_suppression
 from yolov12.export.tracing import Save, example, quietly, traced
 from yolov12.extras import require
-from yolov12.inference.backends.base import DESCRIPTION, DESCRIPTION_FILE, blob
+from yolov12.inference.backends.base import DESCRIPTION, DESCRIPTION_FILE
 
 OPSET = 20
 STRIDE = 32
@@ -69,18 +67,13 @@ def onnx_model(graph: ExportGraph, plan: ExportPlan) -> Any:
 def openvino_writer(graph: ExportGraph, plan: ExportPlan) -> Save:
     """OpenVINO's two files, from a trace, with suppression by way of ONNX; `half` stores the weights in 16 bits."""
     openvino, artefact = require("openvino", "openvino"), plan.artefact
-    if plan.calibration is not None and plan.finetune:
-        pictures = [blob(canvas) for canvas in canvases(plan.calibration, artefact)]
-        for number, loss in enumerate(finetune(graph, pictures, plan.finetune), 1):
-            say(f"int8: fine-tuning, pass {number}: loss {loss:.4g}")
-    if artefact.suppression is not None:
-        model = openvino.Core().read_model(onnx_model(graph, plan).SerializeToString())
-    else:
-        free = [-1, 3, -1, -1] if artefact.dynamic else [artefact.batch, 3, *artefact.imgsz]
-        with quietly():
-            model = openvino.convert_model(traced(graph, plan), example_input=example(plan), input=free)
+    model = openvino_model(graph, plan)
     if plan.calibration is not None:
-        model = quantized(model, artefact, plan.calibration, say)
+        quantizer = Quantizer(model, artefact, plan.calibration)
+        if plan.finetune:
+            finetune(graph, quantizer.pictures, plan.finetune, plan.say)
+            quantizer.model = openvino_model(graph, plan)
+        model = quantizer.search(plan.say)
 
     def save(path: Path, text: str) -> None:
         path.mkdir(exist_ok=True)
@@ -90,9 +83,14 @@ def openvino_writer(graph: ExportGraph, plan: ExportPlan) -> Save:
     return save
 
 
-def say(text: str) -> None:
-    """Progress."""
-    print(text, file=sys.stderr)
+def openvino_model(graph: ExportGraph, plan: ExportPlan) -> Any:
+    """The graph as OpenVINO's, in floats."""
+    openvino, artefact = require("openvino", "openvino"), plan.artefact
+    if artefact.suppression is not None:
+        return openvino.Core().read_model(onnx_model(graph, plan).SerializeToString())
+    free = [-1, 3, -1, -1] if artefact.dynamic else [artefact.batch, 3, *artefact.imgsz]
+    with quietly():
+        return openvino.convert_model(traced(graph, plan), example_input=example(plan), input=free)
 
 
 def torchscript_writer(graph: ExportGraph, plan: ExportPlan) -> Save:

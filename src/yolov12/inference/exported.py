@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolov12.artefact import Artefact
+from yolov12.config.tasks import TASKS
 from yolov12.detections import Decoded
-from yolov12.errors import ConfigError
+from yolov12.errors import CheckpointError, ConfigError
 from yolov12.inference.backends import open_backend
 from yolov12.inference.backends.base import Backend, Canvases, Opened, Outputs
 
@@ -30,17 +31,23 @@ class ExportedRuntime:
                 f"this file takes canvases of {artefact.imgsz[0]}x{artefact.imgsz[1]} (height x width), "
                 f"not {shape[0]}x{shape[1]}: leave --imgsz out, or export with --dynamic"
             )
-        return self._decoded(
-            self._backend.run(images) if artefact.dynamic else self._in_batches(images, artefact.batch)
-        )
+        return self._decoded(self._run(images) if artefact.dynamic else self._in_batches(images, artefact.batch))
 
     def whole(self, images: NDArray[np.uint8]) -> Decoded:
         """The same, by one call of the graph: batches that a file of fixed shape does not take are its own errors."""
-        return self._decoded(self._backend.run(images, whole=True))
+        return self._decoded(self._run(images, whole=True))
+
+    def _run(self, images: Canvases, *, whole: bool = False) -> Outputs:
+        try:
+            return self._backend.run(images, whole=whole)
+        except (RuntimeError, ValueError, TypeError, KeyError) as error:  # a graph that is not what it is said to be
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+            raise CheckpointError(f"this {self.artefact.format} file cannot be run ({reason})") from error
 
     def _decoded(self, found: Outputs) -> Decoded:
         artefact = self.artefact
         dense, prototypes = found[0], found[1] if len(found) > 1 else None
+        check_shape(dense, prototypes, artefact)
         if artefact.suppression is not None:
             dense = dense_of_rows(dense, len(artefact.names))
         return Decoded(dense, prototypes, artefact.keypoint_shape)
@@ -49,8 +56,24 @@ class ExportedRuntime:
         """Outputs of any number of images from a graph that takes `size`; the last batch is filled up."""
         rest = -len(images) % size
         filled = np.concatenate((images, np.repeat(images[-1:], rest, axis=0))) if rest else images
-        parts = [self._backend.run(filled[start : start + size]) for start in range(0, len(filled), size)]
+        parts = [self._run(filled[start : start + size]) for start in range(0, len(filled), size)]
         return tuple(np.concatenate(outputs)[: len(images)] for outputs in zip(*parts, strict=True))
+
+
+def check_shape(dense: NDArray[np.float32], prototypes: NDArray[np.float32] | None, artefact: Artefact) -> None:
+    """Raise CheckpointError for outputs that the task and the classes of the description do not explain."""
+    task, classes = TASKS[artefact.task], len(artefact.names)
+    extras = prototypes.shape[1] if prototypes is not None else 0
+    extras += int(np.prod(artefact.keypoint_shape)) if artefact.keypoint_shape is not None else 0
+    extras += int(task.rotated)
+    if not task.boxes:
+        fits, expected = dense.ndim == 2 and dense.shape[1] == classes, f"(B, {classes})"
+    elif artefact.suppression is not None:
+        fits, expected = dense.ndim == 3 and dense.shape[2] == 6 + extras, f"(B, M, {6 + extras})"
+    else:
+        fits, expected = dense.ndim == 3 and dense.shape[1] == 4 + classes + extras, f"(B, {4 + classes + extras}, A)"
+    if not fits or (prototypes is not None) != task.masks:
+        raise CheckpointError(f"this {artefact.format} file answers {dense.shape}, but is described as {expected}")
 
 
 def open_exported(path: Path, opened: Opened | None = None) -> ExportedRuntime:

@@ -9,7 +9,7 @@ for mask coefficients, keypoints and angles are built like that of the boxes, an
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +49,11 @@ class Matrix(NamedTuple):
             return product
         product = functional.linear(patches, self.weight, self.bias)
         return functional.silu(product) if self.activation else product
+
+
+def suits(head: nn.Module) -> TypeGuard[LocatingHead]:
+    """Whether a head is evaluated in this way: it is one of `KNOWN`, and looks at neighbouring cells alone."""
+    return isinstance(head, KNOWN) and type(head) in KNOWN and not head.config.is_dilated
 
 
 class LazyBoxes:

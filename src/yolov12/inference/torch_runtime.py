@@ -21,7 +21,7 @@ from yolov12.detections import Decoded
 from yolov12.errors import ConfigError, SetupError
 from yolov12.inference import cpu_convolution
 from yolov12.inference.backends.base import as_rgb
-from yolov12.inference.lazy_boxes import KNOWN, LazyBoxes, LocatingHead
+from yolov12.inference.lazy_boxes import LazyBoxes, suits
 from yolov12.inference.memory import keep_freed_memory
 from yolov12.inference.runtime import Runtime
 from yolov12.inference.tolerance import within_tolerance
@@ -57,7 +57,7 @@ class TorchRuntime:
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         if self.device.type == "cpu":
             keep_freed_memory()
-            if isinstance(self._head, LocatingHead) and type(self._head) in KNOWN:
+            if suits(self._head):
                 self._lazy = LazyBoxes(self._head)
             native = precision == "fp32" or native_half(self.device) is self._dtype
             if native and cpu_convolution.available():

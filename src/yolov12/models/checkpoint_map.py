@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from yolov12.config.backbones import HEAD_DIM
+from yolov12.config.heads import DetectHeadConfig
 from yolov12.config.model import LAYOUTS, ModelConfig
 from yolov12.config.necks import PAFPNConfig
 from yolov12.config.tasks import TASKS
@@ -105,12 +106,9 @@ def is_published_form(config: ModelConfig) -> bool:
     neck, kind = config.neck, config.backbone.kind
     known = kind in LAYERS and (config.layout in LAYOUTS) == (kind == "yolov12")
     plain = isinstance(neck, PAFPNConfig) and (neck.block, neck.upsample) == (NECK_BLOCKS.get(kind), "nearest")
-    return (
-        known
-        and not TASKS[config.task].several
-        and (neck is None or plain)
-        and config.heads[config.task].kind == config.task
-    )
+    head = config.heads[config.task]
+    usual = head.kind == config.task and not (isinstance(head, DetectHeadConfig) and head.is_dilated)
+    return known and not TASKS[config.task].several and (neck is None or plain) and usual
 
 
 def official_layers(kind: str, task: str) -> dict[int, str]:
@@ -129,7 +127,7 @@ def official_layer_prefixes(config: ModelConfig) -> dict[int, str]:
     if not is_published_form(config):
         parts = [config.backbone.kind, *([config.neck.kind] if config.neck else []), config.heads[config.task].kind]
         raise CheckpointError(
-            f"a network of the parts {', '.join(parts)} has no published form; save it as .safetensors"
+            f"a network of the parts {', '.join(parts)}, as these are, has no published form; save it as .safetensors"
         )
     return official_layers(config.backbone.kind, config.task)
 

@@ -109,7 +109,7 @@ def artefact(model: Detector, file: ModelFile, folder: Path, name: str) -> Path:
         config = ExportConfig(format=name, imgsz=size, images=PICTURES, verbose=False)
         plan = ExportPlan(wanted, describe(file, config, wanted, trained_size(file.metadata)), target)
         with check_pictures(config, file, Origin()) as check:
-            run_export(model, plan, check, verbose=False)
+            run_export(model, plan, check)
     return target
 
 

@@ -50,4 +50,7 @@ def open_backend(path: Path, opened: Opened) -> Backend:
         raise CheckpointError(f"{printable(path)}: not an exported model; the names end in {', '.join(SUFFIXES)}")
     if not path.exists():
         raise CheckpointError(f"{printable(path)}: no such file")
-    return BACKENDS[kind](path, opened)
+    backend = BACKENDS[kind](path, opened)
+    if backend.artefact.format != kind:
+        raise CheckpointError(f"{printable(path)}: is described as a file for {backend.artefact.format}, not {kind}")
+    return backend

@@ -98,6 +98,16 @@ def described(folder: Path) -> Artefact:
     return read_artefact(file.read_text(encoding="utf8") if file.is_file() else None)
 
 
+def contents(file: Path, magic: bytes) -> bytes:
+    """The bytes of a file of a format that has `magic` behind four others; CheckpointError for any other file."""
+    if not file.is_file():
+        raise CheckpointError(f"{file.name} is missing")
+    data = file.read_bytes()
+    if data[4 : 4 + len(magic)] != magic:
+        raise CheckpointError(f"{file.name} is damaged, or of another format")
+    return data
+
+
 def cpu_only(opened: Opened, what: str) -> None:
     """Raise SetupError for a device that `what` does not run on."""
     if device_name(opened.device) not in ("auto", "cpu"):

@@ -33,7 +33,8 @@ class CoreMLBackend:
         library = require("coremltools", "coreml")
         cpu_only(opened, "Core ML")
         with reading(path):
-            self._model = library.models.MLModel(str(path))
+            units = library.ComputeUnit.CPU_ONLY if opened.device == "cpu" else library.ComputeUnit.ALL
+            self._model = library.models.MLModel(str(path), compute_units=units)
             self.artefact = read_artefact(self._model.user_defined_metadata.get(DESCRIPTION))
         self._lock = threading.Lock()
         self.precision = fixed_precision(opened, self.artefact, "Core ML")

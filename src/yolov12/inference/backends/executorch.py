@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from yolov12.errors import CheckpointError
 from yolov12.extras import require
 from yolov12.inference.backends.base import (
     Canvases,
     Opened,
     Outputs,
     blob,
+    contents,
     cpu_only,
     described,
     fixed_precision,
@@ -19,7 +19,7 @@ from yolov12.inference.backends.base import (
     reading,
 )
 
-MODEL_FILE = "model.pte"
+MODEL_FILE, MAGIC = "model.pte", b"ET"
 
 
 class ExecuTorchBackend:
@@ -32,9 +32,7 @@ class ExecuTorchBackend:
         cpu_only(opened, "ExecuTorch")
         with reading(path):
             self.artefact = described(path)
-            if not (path / MODEL_FILE).is_file():
-                raise CheckpointError(f"{MODEL_FILE} is missing")
-            self._program = runtime.Runtime.get().load_program((path / MODEL_FILE).read_bytes())
+            self._program = runtime.Runtime.get().load_program(contents(path / MODEL_FILE, MAGIC))
             self._method = self._program.load_method("forward")
         self._lock = threading.Lock()
         self.precision = fixed_precision(opened, self.artefact, "ExecuTorch")

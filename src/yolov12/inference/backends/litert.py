@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from yolov12.errors import CheckpointError
 from yolov12.extras import require
 from yolov12.inference.backends.base import (
     Canvases,
     Opened,
     Outputs,
     blob,
+    contents,
     cpu_only,
     described,
     fixed_precision,
@@ -19,7 +19,7 @@ from yolov12.inference.backends.base import (
     reading,
 )
 
-MODEL_FILE = "model.tflite"
+MODEL_FILE, MAGIC = "model.tflite", b"TFL3"
 
 
 class LiteRTBackend:
@@ -32,14 +32,12 @@ class LiteRTBackend:
         cpu_only(opened, "LiteRT")
         with reading(path):
             self.artefact = described(path)
-            if not (path / MODEL_FILE).is_file():
-                raise CheckpointError(f"{MODEL_FILE} is missing")
-            content = (path / MODEL_FILE).read_bytes()
+            content = contents(path / MODEL_FILE, MAGIC)
             interpreter = library.Interpreter(model_content=content, num_threads=opened.cores)
             interpreter.allocate_tensors()
             self._run = interpreter.get_signature_runner()
+            (self._input,) = self._run.get_input_details()
         self._lock = threading.Lock()
-        (self._input,) = self._run.get_input_details()
         self.precision = fixed_precision(opened, self.artefact, "LiteRT")
 
     def run(self, images: Canvases, *, whole: bool = False) -> Outputs:

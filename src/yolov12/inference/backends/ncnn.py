@@ -51,6 +51,12 @@ class NcnnBackend:
     def _run(self, images: Canvases) -> Outputs:
         extractor = self._net.create_extractor()
         pixels = blob(images)[0]  # (3, H, W), which must outlive the call: ncnn does not copy it
-        extractor.input("in0", self._library.Mat(pixels))
-        found = [np.asarray(extractor.extract(f"out{i}")[1])[None] for i in range(len(self.artefact.outputs))]
+        if extractor.input("in0", self._library.Mat(pixels)):
+            raise CheckpointError("the network has no input in0")
+        found = []
+        for i in range(len(self.artefact.outputs)):
+            status, values = extractor.extract(f"out{i}")
+            if status:
+                raise CheckpointError(f"the network has no output out{i}")
+            found.append(np.asarray(values)[None])
         return float_outputs(found)
