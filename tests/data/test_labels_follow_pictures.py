@@ -155,7 +155,7 @@ def test_box_is_the_extent_of_the_moved_drawing(seed: int, motion: Motion) -> No
     assert spare.min() > -0.75
     assert moved.polygons is not None
     if len(moved.polygons[0]) == len(outline):  # wholly inside; what an edge leaves may end in a thin sliver
-        assert spare.max() < 2  # as the tips of the drawing are
+        assert spare.max() < 3  # as the tips of the drawing are, magnified
 
 
 @given(st.integers(0, 10**6), MOTIONS)

@@ -101,7 +101,7 @@ def test_the_job_is_a_process_of_its_own(model_path: Path, tmp_path: Path) -> No
     process = model._chooser._process
     assert process is not None
     folder = model._chooser._home
-    for _ in range(240):
+    for _ in range(540):
         if process.poll() is not None:
             break
         time.sleep(0.5)

@@ -29,7 +29,7 @@ from yolov12.data.dataset import load_index
 from yolov12.data.index import ImageIndex
 from yolov12.data.letterbox import canvas_sides
 from yolov12.data.synthetic import write_synthetic
-from yolov12.errors import ConfigError, DataError, ExportError, UserError, YoloError, printable
+from yolov12.errors import CheckpointError, ConfigError, DataError, ExportError, UserError, YoloError, printable
 from yolov12.evaluation.labels import suited
 from yolov12.export import probe
 from yolov12.export.certificate import Check, certified, certify, summary
@@ -38,7 +38,7 @@ from yolov12.export.plan import ExportPlan, Format, check_abilities, target_of
 from yolov12.export.tracing import Save
 from yolov12.export.writers import WRITERS
 from yolov12.folders import remove
-from yolov12.inference.exported import open_exported
+from yolov12.inference.exported import ExportedRuntime, open_exported
 from yolov12.inference.runtime import Runtime
 from yolov12.inference.torch_runtime import TorchRuntime
 from yolov12.loading import trained_size
@@ -137,7 +137,7 @@ def run_export(model: Detector, plan: ExportPlan, check: Check | None) -> Path:
         save(aside, plan.artefact.to_json())
         reference = TorchRuntime(model, "cpu", "fp32")
         if check is not None:
-            exported = open_exported(aside)
+            exported = opened_again(aside, plan.format)
             certificate, answering = certify(reference, exported, check), cast(Runtime, exported)
         else:  # `verify` compares it with torch's answers where it runs
             certificate, answering = unchecked(plan.format), reference
@@ -214,6 +214,17 @@ def _check(index: ImageIndex, file: ModelFile, pictures: str, *, single_cls: boo
     except ConfigError:
         return Check(index, False, pictures)
     return Check(index, True, pictures)
+
+
+def opened_again(aside: Path, wanted: Format) -> ExportedRuntime:
+    """What has just been written; ExportError where its own runtime refuses it."""
+    try:
+        return open_exported(aside)
+    except CheckpointError as error:
+        said = str(error).partition(": ")[2]
+        raise ExportError(
+            f"{wanted.name}: what the converter wrote of this network cannot be opened ({said}). Nothing was written"
+        ) from error
 
 
 def unchecked(wanted: Format) -> dict[str, Any]:
