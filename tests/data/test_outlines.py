@@ -20,6 +20,9 @@ def polygon(*points: tuple[float, float]) -> npt.NDArray[np.float32]:
     return np.array(points, np.float32)
 
 
+C_AROUND_A_CORNER = polygon((10, 30), (10, 50), (-20, 50), (-20, -20), (50, -20), (50, -10), (-10, -10), (-10, 30))
+
+
 def area(points: npt.NDArray[np.float32]) -> float:
     """Of a polygon without crossings, by the shoelace formula."""
     x, y = points.astype(np.float64).T
@@ -35,6 +38,7 @@ def area(points: npt.NDArray[np.float32]) -> float:
         (polygon((200, 20), (250, 20), (250, 60)), [0, 0, 0, 0]),  # outside
         (polygon((90, -40), (140, 30), (190, -40)), [0, 0, 0, 0]),  # its box meets the picture, it does not
         (polygon((60, 40), (160, 40), (160, 140)), [60, 40, 100, 80]),
+        (C_AROUND_A_CORNER, [0, 30, 10, 50]),  # joined to its arm above the picture only outside
         (NONE, [0, 0, 0, 0]),
     ],
 )

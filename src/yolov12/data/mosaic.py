@@ -109,12 +109,13 @@ def _moved(sample: Sample, left: int, top: int) -> Sample:
 
 def _cut(sample: Sample, side: int) -> Sample:
     """The sample with its objects cut at the edges of the picture of `side` pixels; hidden ones are dropped."""
-    boxes = sample.boxes.clip(0, side)
-    keep = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-    polygons, keypoints = sample.polygons, sample.keypoints
+    boxes, polygons, keypoints = sample.boxes.clip(0, side), sample.polygons, sample.keypoints
     if polygons is not None:
-        cut, _ = cut_outlines(polygons, (side, side))
-        keep &= [len(left) > 0 or not len(points) for left, points in zip(cut, polygons, strict=True)]
+        cut, around = cut_outlines(polygons, (side, side))
+        outlined = np.array([len(points) > 0 for points in polygons], bool)
+        boxes[outlined] = around[outlined]
+    keep = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+    if polygons is not None:
         polygons = [cut[row] for row in np.flatnonzero(keep)]
     if keypoints is not None:
         keypoints = hide_outside(keypoints[keep], (side, side))

@@ -60,25 +60,51 @@ def cut_outlines(outlines: Sequence[Points], size: tuple[int, int]) -> tuple[lis
 
 
 def cut_outline(points: Points, size: tuple[int, int]) -> Points:
-    """The part of an outline (P, 2) that lies in a picture of `size` (height, width).
-
-    Each edge in turn cuts off what lies beyond it (Sutherland and Hodgman 1974). Parts that only the outside joined
-    stay joined along the edge, by lines that enclose nothing.
-    """
+    """The part of an outline (P, 2) that lies in a picture of `size` (height, width); several parts are joined."""
+    rings = [points]
     for axis, limit, inwards in ((0, 0, 1), (1, 0, 1), (0, size[1], -1), (1, size[0], -1)):
-        depth = inwards * (points[:, axis] - limit)
-        inside = depth >= 0
-        if inside.all():
-            continue
-        if not inside.any():
-            return np.zeros((0, 2), np.float32)
-        # Every side of the polygon gives its first point where that is inside, and the point where it crosses the edge.
-        following = np.concatenate([points[1:], points[:1]])
-        crosses = inside != np.concatenate([inside[1:], inside[:1]])
-        start, end = points[crosses], following[crosses]
-        part = depth[crosses] / (inwards * (start[:, axis] - end[:, axis]))
-        pairs = np.stack([points, following], axis=1)  # (P, first point and crossing, xy)
-        pairs[crosses, 1] = start + part[:, None] * (end - start)
-        pairs[crosses, 1, axis] = limit
-        points = pairs[np.stack([inside, crosses], axis=1)]
-    return points
+        rings = [part for ring in rings for part in cut_at_edge(ring, axis, limit, inwards)]
+    return join_rings(rings)
+
+
+def cut_at_edge(points: Points, axis: int, limit: float, inwards: int) -> list[Points]:
+    """What an edge leaves of an outline (P, 2), as outlines.
+
+    Sutherland and Hodgman 1974 walk along the outline and give its points on the inner side and where it crosses the
+    edge. They go on from where the outline leaves to where it comes back, whereby parts that only the outside joined
+    stay joined along the edge. Here the crossings are paired in their order along the edge, so that each part closes.
+    """
+    depth = inwards * (points[:, axis] - limit)
+    inside = depth >= 0
+    if inside.all():
+        return [points]
+    if not inside.any():
+        return []
+    following = np.concatenate([points[1:], points[:1]])
+    crosses = inside != np.concatenate([inside[1:], inside[:1]])
+    start, end = points[crosses], following[crosses]
+    part = depth[crosses] / (inwards * (start[:, axis] - end[:, axis]))
+    pairs = np.stack([points, following], axis=1)  # (P, first point and crossing, xy)
+    pairs[crosses, 1] = start + part[:, None] * (end - start)
+    pairs[crosses, 1, axis] = limit
+    leaves = crosses & inside
+    first = int(np.flatnonzero(crosses & ~inside)[0])  # so that the walk begins where the outline comes in
+    order = np.roll(np.arange(len(points)), -first)
+    walks = [
+        pairs[rows][np.stack([inside, crosses], axis=1)[rows]]
+        for rows in np.split(order, np.flatnonzero(leaves[order])[:-1] + 1)
+    ]
+    return close_walks(walks, 1 - axis)
+
+
+def close_walks(walks: Sequence[Points], along: int) -> list[Points]:
+    """Outlines of walks (P, 2) that each begin and end on an edge, along which coordinate number `along` runs."""
+    ends, begins = (np.argsort([walk[at, along] for walk in walks], kind="stable").tolist() for at in (-1, 0))
+    following = dict(zip(ends, begins, strict=True))
+    rings = []
+    while following:
+        ring = [next(iter(following))]
+        while (walk := following.pop(ring[-1])) != ring[0]:
+            ring.append(walk)
+        rings.append(np.concatenate([walks[walk] for walk in ring]))
+    return rings
