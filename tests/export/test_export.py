@@ -13,11 +13,9 @@ import pytest
 import torch
 
 from mobile_formats import PACKAGES
-from model_factory import tiny_file
 from yolov12 import YOLO, ExportedModel
 from yolov12.api.compare import compare_models
 from yolov12.api.verify import verify_file
-from yolov12.checkpoint import write_model_file
 from yolov12.cli.main import main
 from yolov12.config.run import EXPORT_FORMATS
 from yolov12.errors import CheckpointError, ConfigError, ExportError, UserError
@@ -30,19 +28,6 @@ TASKS = ("detect", "segment", "pose", "obb", "classify")
 USUAL = ("onnx", "openvino", "torchscript")
 """The others are in `test_mobile`."""
 SHAPES = ((2, 96, 160), (1, 64, 64), (3, 128, 32))
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("exports")
-
-
-@pytest.fixture(scope="module")
-def sources(folder: Path) -> dict[str, Path]:
-    paths = {task: folder / f"{task}.safetensors" for task in TASKS}
-    for task, path in paths.items():
-        write_model_file(path, tiny_file(task=task))
-    return paths
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ import torch
 from torch.nn import functional
 
 from mobile_formats import need
-from model_factory import file_of, tiny_file
-from part_factory import network
+from model_factory import file_of
+from part_factory import HEADS, network
 from yolov12 import YOLO, ExportedModel
 from yolov12.api.verify import verify_file
 from yolov12.artefact import read_artefact
@@ -29,22 +29,7 @@ from yolov12.extras import require
 from yolov12.inference.backends.base import DESCRIPTION
 
 RUNNING = ("ncnn", "litert", "executorch")
-TASKS = ("detect", "segment", "pose", "obb", "classify", "multi")
 SIZE = 64
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("mobile")
-
-
-@pytest.fixture(scope="module")
-def sources(folder: Path) -> dict[str, Path]:
-    paths = {task: folder / f"{task}.safetensors" for task in TASKS}
-    for task, path in paths.items():
-        together = file_of(network("yolov12", "pafpn", "multi"))
-        write_model_file(path, together if task == "multi" else tiny_file(task=task))
-    return paths
 
 
 @pytest.fixture
@@ -69,16 +54,16 @@ def test_the_attention_of_exports_is_that_of_networks() -> None:
         torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("kind", RUNNING)
-def test_every_format_of_every_task(kind: str, task: str, sources: dict[str, Path]) -> None:
+def test_every_format_of_every_head(kind: str, head: str, sources: dict[str, Path]) -> None:
     need(kind)
-    model = YOLO(sources[task])
+    model = YOLO(sources[head])
     path = model.export(format=kind, imgsz=(SIZE, 96), images=4, verbose=False)
-    assert path.name == f"{task}{FORMATS[kind].suffix}"
+    assert path.name == f"{head}{FORMATS[kind].suffix}"
     again = YOLO(path)
     assert isinstance(again, ExportedModel)
-    assert (again.task, again.names, again.keypoint_shape) == (task, model.names, model.keypoint_shape)
+    assert (again.task, again.names, again.keypoint_shape) == (model.task, model.names, model.keypoint_shape)
     images = np.random.default_rng(0).integers(0, 256, (3, SIZE, 96, 3), np.uint8)
     expected, found = model.runtime(precision="fp32")(images), again.runtime()(images)
     np.testing.assert_allclose(found.dense, expected.dense, atol=2e-3, rtol=1e-4)
@@ -87,14 +72,6 @@ def test_every_format_of_every_task(kind: str, task: str, sources: dict[str, Pat
     assert again.artefact.certificate["failures"] == []
     assert verify_file(path)["failures"] == []
     assert not list(path.parent.glob(".*.tmp*"))
-
-
-def test_other_parts(folder: Path) -> None:
-    need("ncnn")
-    source = folder / "parts.safetensors"
-    write_model_file(source, file_of(network("yolov8", "pafpn", "anchor")))
-    path = YOLO(source).export(format="ncnn", imgsz=SIZE, images=4, verbose=False)
-    assert YOLO(path).artefact.certificate["failures"] == []
 
 
 def test_what_a_converter_cannot_do_leaves_nothing(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -54,6 +56,34 @@ class Backend(Protocol):
 
     def run(self, images: Canvases, *, whole: bool = False) -> Outputs:
         """Outputs of a batch of canvases that the artefact allows; `whole`: in one call of the graph."""
+
+
+class TakingTurns(ABC):
+    """A backend for the CPU whose library keeps outputs inside: calls from several threads use it in turns."""
+
+    name: str
+    title: str
+    """The library's name as its makers write it."""
+
+    def __init__(self, path: Path, opened: Opened) -> None:
+        cpu_only(opened, self.title)
+        with reading(path):
+            self.artefact = self.load(path, opened)
+        self._turn = threading.Lock()
+        self.precision = fixed_precision(opened, self.artefact, self.title)
+
+    def run(self, images: Canvases, *, whole: bool = False) -> Outputs:
+        """Outputs of a batch of the size that the file is for."""
+        with self._turn:
+            return float_outputs(self.infer(blob(images)))
+
+    @abstractmethod
+    def load(self, path: Path, opened: Opened) -> Artefact:
+        """Make the file ready to run, and say what it is."""
+
+    @abstractmethod
+    def infer(self, images: NDArray[np.float32]) -> Sequence[Any]:
+        """What the library finds in (B, 3, H, W), in the artefact's order."""
 
 
 def available_cores() -> int:

@@ -3,44 +3,34 @@
 from __future__ import annotations
 
 import platform
-import threading
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from yolov12.artefact import read_artefact
+import numpy as np
+from numpy.typing import NDArray
+
+from yolov12.artefact import Artefact, read_artefact
 from yolov12.errors import SetupError, printable
 from yolov12.extras import require
-from yolov12.inference.backends.base import (
-    DESCRIPTION,
-    Canvases,
-    Opened,
-    Outputs,
-    blob,
-    cpu_only,
-    fixed_precision,
-    float_outputs,
-    reading,
-)
+from yolov12.inference.backends.base import DESCRIPTION, Opened, TakingTurns
 
 
-class CoreMLBackend:
-    """One model, which calls from several threads use in turns."""
+class CoreMLBackend(TakingTurns):
+    """One model, on whatever of the machine Core ML chooses; on its CPU alone where that is asked for."""
 
-    name = "coreml"
+    name, title = "coreml", "Core ML"
 
-    def __init__(self, path: Path, opened: Opened) -> None:
+    def load(self, path: Path, opened: Opened) -> Artefact:
+        """See the base."""
         if platform.system() != "Darwin":
             raise SetupError(f"{printable(path)}: Core ML packages run on macOS only")
         library = require("coremltools", "coreml")
-        cpu_only(opened, "Core ML")
-        with reading(path):
-            units = library.ComputeUnit.CPU_ONLY if opened.device == "cpu" else library.ComputeUnit.ALL
-            self._model = library.models.MLModel(str(path), compute_units=units)
-            self.artefact = read_artefact(self._model.user_defined_metadata.get(DESCRIPTION))
-        self._lock = threading.Lock()
-        self.precision = fixed_precision(opened, self.artefact, "Core ML")
+        units = library.ComputeUnit.CPU_ONLY if opened.device == "cpu" else library.ComputeUnit.ALL
+        self._model = library.models.MLModel(str(path), compute_units=units)
+        return read_artefact(self._model.user_defined_metadata.get(DESCRIPTION))
 
-    def run(self, images: Canvases, *, whole: bool = False) -> Outputs:
-        """Outputs of a batch of the size that the package is for."""
-        with self._lock:
-            found = self._model.predict({"images": blob(images)})
-            return float_outputs([found[name] for name in self.artefact.outputs])
+    def infer(self, images: NDArray[np.float32]) -> Sequence[Any]:
+        """See the base."""
+        found = self._model.predict({"images": images})
+        return [found[name] for name in self.artefact.outputs]

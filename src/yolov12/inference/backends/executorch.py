@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from yolov12.artefact import Artefact
 from yolov12.extras import require
-from yolov12.inference.backends.base import (
-    Canvases,
-    Opened,
-    Outputs,
-    blob,
-    contents,
-    cpu_only,
-    described,
-    fixed_precision,
-    float_outputs,
-    reading,
-)
+from yolov12.inference.backends.base import Opened, TakingTurns, contents, described
 
 MODEL_FILE, MAGIC = "model.pte", b"ET"
 
 
-class ExecuTorchBackend:
-    """One method, which calls from several threads use in turns: it keeps its outputs inside."""
+class ExecuTorchBackend(TakingTurns):
+    """One method of one program. It takes as many threads as ExecuTorch does by itself."""
 
-    name = "executorch"
+    name, title = "executorch", "ExecuTorch"
 
-    def __init__(self, path: Path, opened: Opened) -> None:
+    def load(self, path: Path, opened: Opened) -> Artefact:
+        """See the base."""
         runtime, self._torch = require("executorch.runtime", "executorch"), require("torch", "cpu")
-        cpu_only(opened, "ExecuTorch")
-        with reading(path):
-            self.artefact = described(path)
-            self._program = runtime.Runtime.get().load_program(contents(path / MODEL_FILE, MAGIC))
-            self._method = self._program.load_method("forward")
-        self._lock = threading.Lock()
-        self.precision = fixed_precision(opened, self.artefact, "ExecuTorch")
+        artefact = described(path)
+        self._program = runtime.Runtime.get().load_program(contents(path / MODEL_FILE, MAGIC))
+        self._method = self._program.load_method("forward")
+        return artefact
 
-    def run(self, images: Canvases, *, whole: bool = False) -> Outputs:
-        """Outputs of a batch of the size that the file is for."""
-        with self._lock:
-            return float_outputs(self._method.execute([self._torch.from_numpy(blob(images))]))
+    def infer(self, images: NDArray[np.float32]) -> Sequence[Any]:
+        """See the base."""
+        found: Sequence[Any] = self._method.execute([self._torch.from_numpy(images)])
+        return found
