@@ -139,9 +139,12 @@ def test_several_heads_are_one_task() -> None:
     assert with_parts(model_config("yolov12s"), {"heads": ["segment", "detect"]}).task == "segment"
     assert with_parts(model_config("yolov12s-pose"), {"heads": "pose"}).task == "pose"
     assert read_design({"heads": ["segment", "pose"], "neck": "context_bifpn"}).heads["multi"].kind == "multi"
-    with pytest.raises(ConfigError, match=r"--model\.heads obb segment: one network has heads for any of"):
-        with_parts(model_config("yolov12s"), {"heads": ["obb", "segment"]})
-    with pytest.raises(ConfigError, match=r"'posse': choose from detect, segment, pose\. Did you mean 'pose'"):
+    assert with_parts(model_config("yolov12s"), {"heads": ["detect", "obb"]}).task == "obb"
+    assert with_parts(model_config("yolov12s"), {"heads": ["classify"]}).task == "classify"
+    for heads in (["obb", "segment"], ["detect", "classify"]):
+        with pytest.raises(ConfigError, match=rf"--model\.heads {' '.join(heads)}: these do not go together"):
+            with_parts(model_config("yolov12s"), {"heads": heads})
+    with pytest.raises(ConfigError, match=r"'posse': choose from detect, .*\. Did you mean 'pose'"):
         with_parts(model_config("yolov12s"), {"heads": ["posse"]})
 
 

@@ -16,7 +16,7 @@ from yolov12.config.heads import DEFAULT_KEYPOINTS, HEAD_CONFIGS, DetectHeadConf
 from yolov12.config.model import LAYOUTS, STANDARD, ModelConfig
 from yolov12.config.necks import NECK_CONFIGS
 from yolov12.config.parts import BackboneConfig, NeckConfig, PartConfig
-from yolov12.config.tasks import JOINT, TASKS
+from yolov12.config.tasks import JOINT, PUBLISHED, TASKS
 from yolov12.config.variants import model_config, parse_variant, published_trunk
 from yolov12.errors import ConfigError, did_you_mean
 
@@ -54,12 +54,14 @@ def joint_task(heads: object) -> str:
     names = [str(name) for name in heads] if isinstance(heads, (list, tuple, Mapping)) else [str(heads)]
     for name in names:
         if name not in TASKS:
-            raise ConfigError(f"--model.heads {name!r}: choose from detect, segment, pose.{did_you_mean(name, TASKS)}")
+            raise ConfigError(f"--model.heads {name!r}: choose from {', '.join(PUBLISHED)}.{did_you_mean(name, TASKS)}")
+    if set(names) == {"classify"}:
+        return "classify"
     wanted = frozenset(names) - {"detect"} or frozenset({"detect"})
     if wanted not in JOINT:
         raise ConfigError(
-            f"--model.heads {' '.join(names)}: one network has heads for any of detect, segment, pose; obb and "
-            "classify stand alone, because their boxes or pictures are others"
+            f"--model.heads {' '.join(names)}: these do not go together. One network has any of detect, segment, pose, "
+            "or detect and obb, on the same objects; classify has no objects: train it by itself"
         )
     return JOINT[wanted]
 

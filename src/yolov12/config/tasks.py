@@ -51,8 +51,12 @@ JOINT = {
     frozenset({"segment"}): "segment",
     frozenset({"pose"}): "pose",
     frozenset({"segment", "pose"}): "multi",
+    frozenset({"obb"}): "obb",
 }
-"""Heads that share one set of boxes -> the task whose head has all of them; `detect` is a part of each."""
+"""Heads that share one set of boxes -> the task whose head has all of them; `detect` is a part of each.
+
+The upright boxes of `obb` are the extents of its rotated ones.
+"""
 PUBLISHED = tuple(name for name, task in TASKS.items() if not task.several)
 """Tasks of the published models."""
 TASK_SUFFIXES = {task.suffix: name for name, task in TASKS.items()}
