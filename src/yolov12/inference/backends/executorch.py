@@ -31,5 +31,4 @@ class ExecuTorchBackend(TakingTurns):
 
     def infer(self, images: NDArray[np.float32]) -> Sequence[Any]:
         """See the base."""
-        found: Sequence[Any] = self._method.execute([self._torch.from_numpy(images)])
-        return found
+        return [output.numpy() for output in self._method.execute([self._torch.from_numpy(images)])]
