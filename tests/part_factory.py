@@ -53,6 +53,18 @@ HEADS: dict[str, HeadConfig] = {
     "multi": MultiHeadConfig(
         CLASSES, 16, 8, keypoints=(4, 3), keypoint_channels=10, mask_channels=12, prototype_channels=8, masks=6
     ),
+    "multi-all": MultiHeadConfig(
+        CLASSES,
+        16,
+        8,
+        keypoints=(4, 3),
+        keypoint_channels=10,
+        mask_channels=12,
+        prototype_channels=8,
+        masks=6,
+        kernels=3,
+        heatmap_channels=12,
+    ),
     "heatmap_pose": HeatmapPoseHeadConfig(CLASSES, 16, 8, keypoints=(4, 3), keypoint_channels=10, heatmap_channels=12),
 }
 

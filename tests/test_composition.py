@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from yolov12.config.heads import AnchorHeadConfig, DetectHeadConfig
 from yolov12.config.model import ModelConfig
 from yolov12.config.variants import model_config
 from yolov12.errors import ConfigError, SetupError, YoloError
+from yolov12.loading import designed_options
 from yolov12.models.detector import Detector
 from yolov12.models.profile import profile
 
@@ -41,6 +43,32 @@ def test_the_composition_of_the_design() -> None:
 def test_the_switch_for_anchors() -> None:
     assert type(small().config.heads["detect"]) is DetectHeadConfig
     assert type(small(anchor_free=False).config.heads["detect"]) is AnchorHeadConfig
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda: DetectionHead(anchor_free="no"), "DetectionHead.anchor_free = 'no': expected bool, got str"),
+        (lambda: DetectionHead(num_classes=2.5), "DetectionHead.num_classes = 2.5: expected int, got float"),
+        (lambda: TransformerBackbone(stages=3), "transformer.stages = 3: expected a list of whole numbers"),
+        (
+            lambda: TransformerBackbone(stages=[2.0, 2]),
+            "transformer.stages = .2.0, 2.: expected a list of whole numbers",
+        ),
+        (lambda: TransformerBackbone(patch_size="16"), "transformer.patch_size = '16': expected int, got str"),
+        (lambda: FPNPANNeck(num_heads="4"), "attention_pan.num_heads = '4': expected int, got str"),
+        (lambda: YOLO("yolov12n.yaml", parts="hybrid"), "parts 'hybrid': expected named parts"),
+    ],
+)
+def test_wrong_types_are_named(made: Callable[[], object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        made()
+
+
+def test_a_saved_design_keeps_its_loss(tmp_path: Path) -> None:
+    again = YOLO(small(iou_loss="giou").save(tmp_path / "design.safetensors"))
+    assert designed_options(again.metadata) == {"iou_loss": "giou"}
+    assert designed_options({"iou_loss": 5}) == {}
 
 
 def test_it_trains_is_saved_and_loads(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from yolov12.api.model import YOLO
 from yolov12.config.backbones import TransformerBackboneConfig
+from yolov12.config.fields import checked_fields
 from yolov12.config.heads import AnchorHeadConfig, DetectHeadConfig
 from yolov12.config.model import STANDARD, ModelConfig
 from yolov12.config.necks import AttentionPANConfig
@@ -44,6 +45,7 @@ class DetectionHead:
     num_classes: int = 80
 
     def __post_init__(self) -> None:
+        checked_fields("DetectionHead", type(self), vars(self))
         resolve(TrainConfig, {"iou_loss": self.iou_loss})
 
     def config(self, neck: NeckConfig) -> DetectHeadConfig:
@@ -62,4 +64,4 @@ class YoloV12(YOLO):
         if not isinstance(head, DetectionHead):
             raise ConfigError(f"head: expected a DetectionHead, got {type(head).__name__}")
         super().__init__(ModelConfig(CUSTOM, STANDARD, "detect", backbone, neck, {"detect": head.config(neck)}))
-        self._recipe = {"iou_loss": head.iou_loss}
+        self.metadata["iou_loss"] = head.iou_loss

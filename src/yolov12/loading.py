@@ -56,6 +56,8 @@ def load_model(
     Raises CheckpointError for what is neither a file nor a name, ConfigError for arguments that contradict the file,
     SetupError when a download is needed but not possible.
     """
+    if not isinstance(parts or {}, Mapping):
+        raise ConfigError(f"parts {parts!r}: expected named parts, such as {{'backbone': 'hybrid'}}")
     parts, classes = {name: part for name, part in (parts or {}).items() if part}, class_count(num_classes)
     config = described_network(model, layout, classes, fresh=not pretrained or bool(parts))
     if config is not None:
@@ -198,6 +200,11 @@ def saved_options(metadata: Mapping[str, Any]) -> dict[str, object]:
     options = training.get("options") if isinstance(training, dict) else None
     entries = options.items() if isinstance(options, dict) else ()
     return {name: entry["value"] for name, entry in entries if isinstance(entry, dict) and "value" in entry}
+
+
+def designed_options(metadata: Mapping[str, Any]) -> dict[str, object]:
+    """Options of `train` that belong to a network's design, in place of their defaults: its box loss."""
+    return {name: metadata[name] for name in ("iou_loss",) if isinstance(metadata.get(name), str)}
 
 
 def is_single_class(metadata: Mapping[str, Any]) -> bool:

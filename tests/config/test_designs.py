@@ -10,7 +10,7 @@ import pytest
 
 from yolov12.config.backbones import HybridBackboneConfig, TransformerBackboneConfig
 from yolov12.config.designs import read_design, with_parts
-from yolov12.config.heads import AnchorHeadConfig, HeatmapPoseHeadConfig
+from yolov12.config.heads import AnchorHeadConfig, DynamicMaskHeadConfig, HeatmapPoseHeadConfig, MultiHeadConfig
 from yolov12.config.model import STANDARD, ModelConfig
 from yolov12.config.necks import AttentionPANConfig, ContextBiFPNConfig, PAFPNConfig
 from yolov12.config.variants import model_config, parse_variant, usual_size
@@ -84,7 +84,10 @@ def test_the_head_follows_the_neck_and_keeps_what_it_knows() -> None:
         ),
         ({"backbone": {"kind": "transformer", "patch_size": 12}}, "transformer.patch_size 12: choose from 8, 16, 32"),
         ({"backbone": {"kind": "transformer", "stages": []}}, "transformer.stages: expected at least one"),
-        ({"neck": {"kind": "attention_pan", "num_heads": 5}}, "every width must be a multiple of 5"),
+        (
+            {"neck": {"kind": "attention_pan", "num_heads": 5}},
+            "attention_pan.num_heads = 5: must divide the channels (64, 128, 192)",
+        ),
     ],
 )
 def test_wrong_parts(parts: dict[str, Any], message: str) -> None:
@@ -146,6 +149,47 @@ def test_several_heads_are_one_task() -> None:
             with_parts(model_config("yolov12s"), {"heads": heads})
     with pytest.raises(ConfigError, match=r"'posse': choose from detect, .*\. Did you mean 'pose'"):
         with_parts(model_config("yolov12s"), {"heads": ["posse"]})
+
+
+def test_the_joint_network_takes_what_is_said_of_its_heads() -> None:
+    words = with_parts(model_config("yolov12n"), {"heads": ["detect", "segment=dynamic_mask", "pose=heatmap_pose"]})
+    fields = {
+        "detect": {"num_classes": 3},
+        "segment": {"kind": "dynamic_mask", "kernels": 2},
+        "pose": {"keypoints": [5, 2]},
+    }
+    said = with_parts(model_config("yolov12n"), {"heads": fields})
+    first, second = words.heads["multi"], said.heads["multi"]
+    assert isinstance(first, MultiHeadConfig)
+    assert isinstance(second, MultiHeadConfig)
+    assert (first.kernels, first.heatmap_channels, first.num_classes) == (4, 64, 80)
+    assert (second.kernels, second.heatmap_channels, second.num_classes) == (2, 0, 3)
+    assert second.keypoints == (5, 2)
+    alone = with_parts(
+        model_config("yolov12n"), {"heads": {"detect": {"dilations": [1, 2, 3]}, "segment": "dynamic_mask"}}
+    )
+    head = alone.heads["segment"]
+    assert isinstance(head, DynamicMaskHeadConfig)
+    assert head.dilations == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"heads": {"detect": "anchor", "pose": None}}, "--model.heads detect: a head 'anchor' goes with no other one"),
+        ({"heads": {"detect": 1, "pose": None}}, "--model.head: expected named fields, got int"),
+        ({"heads": ["segment=mask", "pose"]}, "--model.head 'mask': choose from dynamic_mask, segment"),
+        (
+            {"heads": ["segment", "pose"], "head": "heatmap_pose"},
+            "say --model.heads detect segment pose=heatmap_pose, or one of multi",
+        ),
+        ({"heads": ["pose=heatmap_pose"], "head": "pose"}, "--model.head contradicts the parts of --model.heads"),
+    ],
+)
+def test_heads_that_do_not_fit(parts: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        with_parts(model_config("yolov12n"), parts)
+    assert message in str(error.value)
 
 
 def test_other_heads_leave_chosen_parts_alone() -> None:

@@ -12,9 +12,12 @@ from part_factory import HEADS
 from yolov12.config.heads import MultiHeadConfig
 from yolov12.data.sample import Targets
 from yolov12.losses.base import Gains
+from yolov12.losses.heatmap_pose import heatmap_term
 from yolov12.losses.multi import MultiLoss
 from yolov12.losses.pose import PoseLoss
 from yolov12.losses.segment import SegmentationLoss
+from yolov12.models.dynamic import DynamicConv
+from yolov12.models.heads.heatmap_pose import drawn_to_peaks
 from yolov12.models.heads.multi import MultiHead, MultiOutputs
 from yolov12.models.heads.pose import PoseOutputs
 from yolov12.models.heads.segment import SegmentOutputs
@@ -47,6 +50,31 @@ def test_the_terms_are_those_of_the_single_losses() -> None:
     assert list(terms) == ["box", "cls", "dfl", "seg", "pose", "kobj"]
     for name, value in {**masks, **points}.items():
         torch.testing.assert_close(terms[name], value)
+
+
+def test_heatmaps_learn_from_pictures_whose_objects_are_all_labelled() -> None:
+    config = HEADS["multi-all"]
+    raw = outputs(config)
+    loss = MultiLoss(STRIDES, GAINS, "r8363", config)
+    expected = heatmap_term(raw.heatmaps, TARGETS, 8)
+    torch.testing.assert_close(loss(raw, TARGETS)["heatmap"], expected * GAINS.heatmap)
+    points = TARGETS.keypoints_input.clone()
+    points[2] = 0  # the only object of the second picture
+    told = heatmap_term(raw.heatmaps[:1], TARGETS._replace(keypoints_input=points), 8)
+    found = loss(raw, TARGETS._replace(keypoints_input=points))["heatmap"]
+    torch.testing.assert_close(found, told * GAINS.heatmap)
+
+
+def test_the_unified_head_decodes_like_its_parts() -> None:
+    torch.manual_seed(0)
+    config = HEADS["multi-all"]
+    head = MultiHead(config, FeatureSpec((8, 8, 8), STRIDES))
+    raw = head(tuple(torch.rand(2, 8, 64 // stride, 64 // stride) for stride in STRIDES))
+    plain, drawn = (head.decode(raw._replace(heatmaps=maps)).dense for maps in (raw.heatmaps[:, :0], raw.heatmaps))
+    end = 4 + 3 + 6
+    torch.testing.assert_close(drawn[:, :end], plain[:, :end])
+    torch.testing.assert_close(drawn[:, end:], drawn_to_peaks(plain[:, end:], raw.heatmaps, config.keypoints, 8))
+    assert isinstance(head.prototypes.conv1, DynamicConv)
 
 
 def test_the_head_decodes_like_the_single_heads() -> None:

@@ -39,7 +39,15 @@ from yolov12.inference.device import resolve_device
 from yolov12.inference.runtime import Runtime
 from yolov12.inference.torch_runtime import torch_runtime
 from yolov12.inspection import Subject, draw_looks, look, walk, walk_back
-from yolov12.loading import is_model_name, is_single_class, load_model, saved_options, trained_size, val_config
+from yolov12.loading import (
+    designed_options,
+    is_model_name,
+    is_single_class,
+    load_model,
+    saved_options,
+    trained_size,
+    val_config,
+)
 from yolov12.metrics import Metrics
 from yolov12.models.checkpoint_map import ours_to_official
 from yolov12.models.detector import Detector, build_model, check_size
@@ -86,7 +94,6 @@ class YOLO(Predicting):
         super().__init__(offline)
         self.device = torch.device("cpu")
         self._moved = False  # whether `to` has said where to run
-        self._recipe: dict[str, object] = {}  # options of `train` that take the place of its defaults
         self._runtimes: dict[tuple[str, str], Runtime] = {}
         self._chooser = Chooser(self._as_file)
         file, self.path = load_model(
@@ -252,7 +259,12 @@ class YOLO(Predicting):
         if given.get("resume"):
             trainer = prepare_resume(self.path, given, say)
         else:
-            resolved = resolve(TrainConfig, given, base={"imgsz": self.usual_size, **self._recipe}, base_origin=DEFAULT)
+            resolved = resolve(
+                TrainConfig,
+                given,
+                base={"imgsz": self.usual_size, **designed_options(self.metadata)},
+                base_origin=DEFAULT,
+            )
             start = self._start(resolved.config)
             trainer = start_training(resolved, self.config, start, say)
         metrics = trainer.run()

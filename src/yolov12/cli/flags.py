@@ -38,8 +38,8 @@ def add_parts(parser: argparse.ArgumentParser) -> None:
     for role, names in kinds.items():
         text = f"another {role} for the named architecture, with fresh weights: {', '.join(names)}"
         parser.add_argument(f"--model.{role}", dest=f"model.{role}", metavar="KIND", default="", help=text)
-    text = "tasks that one network does together, any of detect, segment, pose"
-    parser.add_argument("--model.heads", dest="model.heads", metavar="TASK", nargs="+", default=[], help=text)
+    text = "tasks that one network does together, any of detect, segment, pose; TASK=KIND for another kind of head"
+    parser.add_argument("--model.heads", dest="model.heads", metavar="TASK[=KIND]", nargs="+", default=[], help=text)
 
 
 def chosen_parts(words: argparse.Namespace) -> dict[str, str | list[str]]:

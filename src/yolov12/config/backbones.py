@@ -218,8 +218,6 @@ class TransformerBackboneConfig(BackboneConfig):
     mlp_ratio: int = 4
 
     def __post_init__(self) -> None:
-        for name in ("stages", "channels"):  # lists are what one writes by hand
-            object.__setattr__(self, name, tuple(getattr(self, name)))
         super().__post_init__()
         require_lengths(self, channels=4)
         require_multiples(self.kind, self.channels)

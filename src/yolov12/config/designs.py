@@ -7,7 +7,7 @@ said is as it belongs to the size of the named model.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from yolov12.config.backbones import BACKBONE_CONFIGS
@@ -24,6 +24,9 @@ ROLES = ("backbone", "neck", "head", "heads")
 FIELDS = ("model", "num_classes", *ROLES)
 """Of a YAML that describes a network."""
 
+TOGETHER = ("detect", "segment", "pose")
+"""Heads of the largest joint network."""
+
 P = TypeVar("P", bound=PartConfig)
 
 
@@ -33,8 +36,13 @@ def with_parts(config: ModelConfig, parts: Mapping[str, object]) -> ModelConfig:
         if role not in ROLES:
             raise ConfigError(f"{role!r} is not a part.{did_you_mean(role, ROLES)} Parts: {', '.join(ROLES)}")
     said = {role: part for role, part in parts.items() if part not in (None, "", [])}
+    chosen: dict[str, object] = {}
     if "heads" in said:
-        config = _of_task(config, joint_task(said.pop("heads")))
+        heads = _by_task(said.pop("heads"))
+        config = _of_task(config, joint_task(heads))
+        chosen = {task: part for task, part in heads.items() if part}
+        if chosen and "head" in said:
+            raise ConfigError("--model.head contradicts the parts of --model.heads: leave one of them out")
     backbone, neck = config.backbone, config.neck
     if "backbone" in said:
         backbone = _part("backbone", said["backbone"], BACKBONE_CONFIGS, lambda kind: _usual_backbone(kind, config))
@@ -42,16 +50,27 @@ def with_parts(config: ModelConfig, parts: Mapping[str, object]) -> ModelConfig:
         if neck is None:
             raise ConfigError(f"--model.neck: a {config.task} model has none")
         neck = _part("neck", said["neck"], NECK_CONFIGS, lambda kind: _usual_neck(kind, config))
-    if not said:
+    if not (said or chosen):
         return config
-    head = _head(config, said.get("head", config.heads[config.task].kind), neck)
+    own = chosen.pop(config.task, None) or said.get("head", config.heads[config.task].kind)
+    head = _head(config, own, neck)
+    for task, part in chosen.items():
+        head = _with_part(config, head, task, part, neck)
     changed = dataclasses.replace(config, backbone=backbone, neck=neck, heads={config.task: head})
     return changed if changed == config else dataclasses.replace(changed, layout=STANDARD)
 
 
-def joint_task(heads: object) -> str:
+def _by_task(heads: object) -> dict[str, object]:
+    """What is said of each head, by the task that it is named after; TASK=KIND in a list of words."""
+    if isinstance(heads, Mapping):
+        return {str(name): part for name, part in heads.items()}
+    words = [str(word).partition("=") for word in (heads if isinstance(heads, (list, tuple)) else [heads])]
+    return {name: kind for name, _, kind in words}
+
+
+def joint_task(heads: Iterable[str]) -> str:
     """The task of a network with several heads, by the tasks that they are named after."""
-    names = [str(name) for name in heads] if isinstance(heads, (list, tuple, Mapping)) else [str(heads)]
+    names = list(heads)
     for name in names:
         if name not in TASKS:
             raise ConfigError(f"--model.heads {name!r}: choose from {', '.join(PUBLISHED)}.{did_you_mean(name, TASKS)}")
@@ -122,10 +141,16 @@ def _head(config: ModelConfig, said: object, neck: NeckConfig | None) -> HeadCon
     branch = before.class_branch if isinstance(before, DetectHeadConfig) else "depthwise"
     choices = {kind: head for kind, head in HEAD_CONFIGS.items() if head.task == config.task}
     others = {kind: head.task for kind, head in HEAD_CONFIGS.items() if kind not in choices}
-    if isinstance(said, str) and said in others:
+    if isinstance(said, Mapping):
+        said = {"kind": before.kind, **said}
+    kind = said["kind"] if isinstance(said, Mapping) else said
+    if isinstance(kind, str) and kind in others:
+        task = others[kind]
+        named = f"name {config.variant.removesuffix(TASKS[config.task].suffix)}{TASKS[task].suffix}"
+        if TASKS[config.task].several:
+            named = f"say --model.heads {' '.join(f'{one}={kind}' if one == task else one for one in TOGETHER)}"
         raise ConfigError(
-            f"--model.head {said!r} is for {others[said]}, the model is for {config.task}: name "
-            f"{config.variant.removesuffix(TASKS[config.task].suffix)}{TASKS[others[said]].suffix}, "
+            f"--model.head {kind!r} is for {task}, the model is for {config.task}: {named}, "
             f"or one of {', '.join(choices)}"
         )
     if finest == (config.neck.finest_channels if config.neck is not None else 0) and said == before.kind:
@@ -135,6 +160,17 @@ def _head(config: ModelConfig, said: object, neck: NeckConfig | None) -> HeadCon
         return choices[kind].fitted(before.num_classes, finest, keypoints=keypoints, class_branch=branch)
 
     return _part("head", said, choices, fitted)
+
+
+def _with_part(config: ModelConfig, head: HeadConfig, task: str, said: object, neck: NeckConfig | None) -> HeadConfig:
+    """The head of all tasks, with what is said of the head of one of them."""
+    alone = _of_task(config, task)
+    usual, wanted = (_head(alone, part, neck) for part in (alone.heads[task].kind, said))
+    fields = {field.name: getattr(wanted, field.name) for field in dataclasses.fields(wanted)}
+    changed = {name: value for name, value in fields.items() if value != getattr(usual, name, None)}
+    if foreign := [name for name in changed if not hasattr(head, name)]:
+        raise ConfigError(f"--model.heads {task}: a head {wanted.kind!r} goes with no other one ({', '.join(foreign)})")
+    return dataclasses.replace(head, **changed)
 
 
 def _part(role: str, said: object, kinds: Mapping[str, type[P]], usual: Callable[[str], P]) -> P:

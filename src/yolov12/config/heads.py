@@ -17,6 +17,8 @@ CLASS_BRANCHES = ("depthwise", "plain")
 MASKS = 32
 DEFAULT_KEYPOINTS = (17, 3)
 """COCO's keypoints of a person: x, y and visibility of each."""
+MAY_BE_NONE = {"least": 0}
+"""Of a field that may be 0: there is none of it."""
 
 
 class Fit(NamedTuple):
@@ -220,7 +222,9 @@ class MultiHeadConfig(PoseHeadConfig):
     """One detection head with masks and keypoints of the same objects.
 
     mask_channels, prototype_channels, masks   as of the segment head
-    uncertainty                                the tasks' losses are weighed by learned uncertainties
+    kernels            as of the dynamic mask head; 0: the prototypes' convolutions are plain
+    heatmap_channels   as of the heatmap pose head; 0: keypoints are regressed alone
+    uncertainty        the tasks' losses are weighed by learned uncertainties
     """
 
     kind: ClassVar[str] = "multi"
@@ -229,6 +233,8 @@ class MultiHeadConfig(PoseHeadConfig):
     mask_channels: int = field(kw_only=True)
     prototype_channels: int = field(kw_only=True)
     masks: int = field(kw_only=True, default=MASKS)
+    kernels: int = field(kw_only=True, default=0, metadata=MAY_BE_NONE)
+    heatmap_channels: int = field(kw_only=True, default=0, metadata=MAY_BE_NONE)
     uncertainty: bool = field(kw_only=True, default=False)
 
     @classmethod

@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 
 from yolov12.config.fields import require_choice
 from yolov12.config.parts import NeckConfig, require_lengths, require_multiples
+from yolov12.errors import ConfigError
 
 UPSAMPLING = ("nearest", "transposed")
 PAFPN_BLOCKS = ("relan", "c3k2", "c2f")
@@ -105,11 +106,11 @@ class AttentionPANConfig(NeckConfig):
     repeats: int = 1
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "channels", tuple(self.channels))  # a list is what one writes by hand
         super().__post_init__()
         require_lengths(self, channels=3)
         require_multiples(self.kind, self.channels)
-        require_multiples(self.kind, self.channels, self.num_heads)
+        if any(width % self.num_heads for width in self.channels):
+            raise ConfigError(f"{self.kind}.num_heads = {self.num_heads}: must divide the channels {self.channels}")
         require_choice("neck.agg_method", self.agg_method, AGGREGATION)
 
     @classmethod

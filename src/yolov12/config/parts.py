@@ -10,6 +10,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from yolov12.config.fields import checked_fields
 from yolov12.errors import ConfigError
 
 WIDTH_MULTIPLE = 8
@@ -32,12 +33,14 @@ class PartConfig:
         return sum(sum(count) if isinstance(count, tuple) else count for count in counts)
 
     def __post_init__(self) -> None:
+        checked = checked_fields(self.kind, type(self), vars(self))
         for field in dataclasses.fields(self):
-            value = self.__dict__[field.name]
-            numbers = value if isinstance(value, tuple) else (value,)
-            for number in numbers:
-                if isinstance(number, int) and not isinstance(number, bool) and not 1 <= number <= MAX_WIDTH:
-                    raise ConfigError(f"{self.kind}.{field.name} = {value}: must be between 1 and {MAX_WIDTH}")
+            value = checked[field.name]
+            object.__setattr__(self, field.name, value)  # a tuple where somebody wrote a list
+            least = field.metadata.get("least", 1)
+            for number in value if isinstance(value, tuple) else (value,):
+                if type(number) is int and not least <= number <= MAX_WIDTH:
+                    raise ConfigError(f"{self.kind}.{field.name} = {value}: must be between {least} and {MAX_WIDTH}")
 
 
 @dataclass(frozen=True)

@@ -23,15 +23,26 @@ class HeatmapPoseLoss(PoseLoss):
     def __call__(self, outputs: HeatmapPoseOutputs, targets: Targets) -> LossTerms:  # type: ignore[override]
         """The terms of the keypoint head, and `heatmap`: squared errors over the number of labelled keypoints."""
         terms = super().__call__(PoseOutputs(outputs.detect, outputs.keypoints), targets)
-        with torch.autocast(outputs.heatmaps.device.type, enabled=False):
-            heatmaps = outputs.heatmaps.float()
-            if targets.keypoints_input is None:
-                term = heatmaps[:0].sum()  # 0, and reaches the output
-            else:
-                stride = self.detection.strides[0]
-                wanted, count = gaussians(targets, (heatmaps.shape[2], heatmaps.shape[3]), len(heatmaps), stride)
-                term = (heatmaps - wanted).square().sum() / max(count, 1)
-        return {**terms, "heatmap": term * self.gains.heatmap}
+        return {**terms, "heatmap": heatmap_term(outputs.heatmaps, targets, self.strides[0]) * self.gains.heatmap}
+
+
+def heatmap_term(heatmaps: Tensor, targets: Targets, stride: int, *, partial: bool = False) -> Tensor:
+    """Squared errors of heatmaps (B, K, H, W) over the number of labelled keypoints.
+
+    partial  objects may not be labelled for keypoints: pictures with such an object say nothing of where there is none
+    """
+    with torch.autocast(heatmaps.device.type, enabled=False):
+        heatmaps = heatmaps.float()
+        if targets.keypoints_input is None:
+            return heatmaps[:0].sum()  # 0, and reaches the output
+        wanted, count = gaussians(targets, (heatmaps.shape[2], heatmaps.shape[3]), len(heatmaps), stride)
+        errors = (heatmaps - wanted).square()
+        if partial:
+            unlabelled = (targets.keypoints_input[..., 2] == 0).all(1)
+            told = torch.ones(len(heatmaps), device=heatmaps.device)
+            told[targets.image_index[unlabelled]] = 0
+            errors = errors * told[:, None, None, None]
+        return errors.sum() / max(count, 1)
 
 
 def gaussians(targets: Targets, size: tuple[int, int], images: int, stride: int) -> tuple[Tensor, int]:

@@ -11,11 +11,12 @@ from torch import Tensor
 from yolov12.data.sample import Targets
 from yolov12.losses.base import Loss, LossTerms
 from yolov12.losses.detect import Foreground
+from yolov12.losses.heatmap_pose import heatmap_term
 from yolov12.losses.pose import PoseLoss
 from yolov12.losses.segment import SegmentationLoss
 from yolov12.models.heads.multi import MultiOutputs
 
-PART_OF = {"box": 0, "cls": 0, "dfl": 0, "seg": 1, "pose": 2, "kobj": 2}
+PART_OF = {"box": 0, "cls": 0, "dfl": 0, "seg": 1, "pose": 2, "kobj": 2, "heatmap": 2}
 """Whose uncertainty weighs each term; numbers of `models.heads.multi.PARTS`."""
 
 
@@ -27,11 +28,14 @@ class MultiLoss(Loss):
         self.segment, self.pose = SegmentationLoss(*self.settings), PoseLoss(*self.settings)
 
     def __call__(self, outputs: MultiOutputs, targets: Targets) -> LossTerms:
-        """Gained terms `box`, `seg`, `pose`, `kobj`, `cls`, `dfl`, and `uncertainty` where that is learned."""
+        """Gained terms `box`, `seg`, `pose`, `kobj`, `cls`, `dfl`, and `heatmap` and `uncertainty` where they are."""
         terms, foreground = self.segment.detection.with_foreground(outputs.detect, targets)
         terms["seg"] = self.segment.masks(outputs, targets, only(foreground, targets.outlined))
         labelled = None if targets.keypoints_input is None else (targets.keypoints_input[..., 2] != 0).any(1)
         terms |= self.pose.points(outputs.keypoints, targets, only(foreground, labelled))
+        if outputs.heatmaps.shape[1]:
+            term = heatmap_term(outputs.heatmaps, targets, self.strides[0], partial=True)
+            terms["heatmap"] = term * self.gains.heatmap
         if len(outputs.log_variances):
             variances = outputs.log_variances.float()
             terms = {name: value * (-variances[PART_OF[name]]).exp() for name, value in terms.items()}

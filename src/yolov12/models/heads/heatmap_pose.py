@@ -56,10 +56,15 @@ class HeatmapPoseHead(PoseHead):
         decoded = super().decode(PoseOutputs(outputs.detect, outputs.keypoints)).dense
         count, values = self.config.keypoints
         end = decoded.shape[1] - count * values
-        points = decoded[:, end:].view(len(decoded), count, values, -1)  # (B, K, D, A)
-        moved = attracted(points[:, :, :2], outputs.heatmaps.float(), self.strides[0])
-        refined = torch.cat((moved, points[:, :, 2:]), 2).flatten(1, 2)  # (B, K * D, A)
+        refined = drawn_to_peaks(decoded[:, end:], outputs.heatmaps, (count, values), self.strides[0])
         return Decoded(torch.cat((decoded[:, :end], refined), 1))
+
+
+def drawn_to_peaks(values: Tensor, heatmaps: Tensor, shape: tuple[int, int], stride: int) -> Tensor:
+    """Keypoints (B, K * D, A), x and y in input pixels, each moved to the peak nearby; `shape` is (K, D)."""
+    points = values.view(len(values), *shape, -1)  # (B, K, D, A)
+    moved = attracted(points[:, :, :2], heatmaps.float(), stride)
+    return torch.cat((moved, points[:, :, 2:]), 2).flatten(1, 2)
 
 
 def attracted(points: Tensor, heatmaps: Tensor, stride: int) -> Tensor:

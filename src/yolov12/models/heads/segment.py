@@ -31,14 +31,15 @@ MakeConv = Callable[[int, int], nn.Module]
 """From input and output width to a 3x3 convolution with norm and activation."""
 
 
-def _plain(in_channels: int, out_channels: int) -> nn.Module:
+def plain_conv(in_channels: int, out_channels: int) -> nn.Module:
+    """The same kernels for all pictures."""
     return ConvNormAct(in_channels, out_channels, 3)
 
 
 class Prototypes(nn.Module):
     """The finest map, twice as fine: (B, in, H, W) -> (B, M, 2H, 2W)."""
 
-    def __init__(self, in_channels: int, hidden: int, masks: int, conv: MakeConv = _plain) -> None:
+    def __init__(self, in_channels: int, hidden: int, masks: int, conv: MakeConv = plain_conv) -> None:
         super().__init__()
         self.conv1 = conv(in_channels, hidden)
         self.upsample = nn.ConvTranspose2d(hidden, hidden, 2, stride=2)
@@ -66,7 +67,7 @@ class SegmentHead(Head):
 
     def conv(self) -> MakeConv:
         """What the prototypes' 3x3 convolutions are."""
-        return _plain
+        return plain_conv
 
     def forward(self, features: tuple[Tensor, ...]) -> SegmentOutputs:
         """Detections and coefficients on every level, prototypes on the finest."""
