@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from yolov12.atomic import write_atomic
 from yolov12.config.parse import resolve, round_up_to_stride
+from yolov12.config.refit import fit_to_data
 from yolov12.config.run import ImageSize, PredictConfig, TrainConfig
 from yolov12.config.tasks import TASKS
 from yolov12.data.dataset import load_index
 from yolov12.data.image_io import read_image
 from yolov12.data.loader import TrainLoader
+from yolov12.engine.run import with_anchors
 from yolov12.engine.trace import Trace, trace_backward, trace_forward
 from yolov12.errors import ConfigError, UserError, printable
 from yolov12.evaluation.labels import suited
 from yolov12.inference.attention_maps import Explained, explain, overlay
 from yolov12.inference.predictor import view_of
-from yolov12.loading import is_single_class, saved_options, size_to_use
-from yolov12.models.detector import Detector
+from yolov12.loading import is_single_class, number_names, saved_options, size_to_use
+from yolov12.models.detector import Detector, build_model
 from yolov12.postprocess import NmsOptions, select
 from yolov12.samples import sample_images
 
@@ -43,6 +47,8 @@ class Subject(NamedTuple):
 
     def size(self, said: int | None) -> ImageSize:
         """The side of the canvas: as said, that of the training, or the usual one; a multiple of 32."""
+        if said is not None and said <= 0:
+            raise ConfigError(f"--imgsz {said}: must be positive")
         return round_up_to_stride(said or size_to_use(self.model.config, self.metadata, verbose=False))
 
     def canvas(self, image: str | Path | None, imgsz: int | None) -> Tensor:
@@ -70,20 +76,25 @@ def walk_back(subject: Subject, data: str | Path | None, imgsz: int | None, batc
         raise ConfigError("--data is missing: gradients need labels; name the data set's YAML file")
     options = {"imgsz": subject.size(imgsz), "batch": batch, "workers": 0, "mosaic": 0.0, "data": source}
     config = resolve(TrainConfig, options).config
-    single_cls = is_single_class(subject.metadata)
+    single_cls, model = is_single_class(subject.metadata), subject.model
     index = load_index(source, "train", task=subject.task, single_cls=single_cls)
-    blame = f"{printable(source)} does not suit the model"
-    index = suited(index, subject.names, subject.model.config.keypoint_shape, blame=blame, single_cls=single_cls)
+    if subject.names == number_names(len(subject.names)):  # an architecture: fitted to the data, as training does
+        fitted = fit_to_data(model.config, len(index.names), index.keypoint_shape)
+        fitted = with_anchors(fitted, None, index, config.imgsz)
+        model = model if fitted == model.config else build_model(fitted, seed=0).to(subject.device)
+    else:
+        blame = f"{printable(source)} does not suit the model"
+        index = suited(index, subject.names, model.config.keypoint_shape, blame=blame, single_cls=single_cls)
     with TrainLoader(index, config, task=subject.task) as loader:
-        return trace_backward(subject.model, next(iter(loader.epoch(config.epochs - 1))), config)
+        return trace_backward(model, next(iter(loader.epoch(config.epochs - 1))), config)
 
 
 def look(subject: Subject, image: str | Path | None, imgsz: int | None, conf: float = 0.25) -> list[Explained]:
     """Attention maps of what is found in a picture."""
-    return _explained(subject, subject.canvas(image, imgsz), conf)
+    return list(_explained(subject, subject.canvas(image, imgsz), conf))
 
 
-def _explained(subject: Subject, canvas: Tensor, conf: float = 0.25) -> list[Explained]:
+def _explained(subject: Subject, canvas: Tensor, conf: float = 0.25) -> Iterator[Explained]:
     if not TASKS[subject.task].boxes or TASKS[subject.task].rotated:
         raise ConfigError(f"attention maps are for upright boxes, not for {subject.task}")
     with torch.inference_mode():
@@ -92,8 +103,10 @@ def _explained(subject: Subject, canvas: Tensor, conf: float = 0.25) -> list[Exp
     return explain(subject.model, canvas, rows[:, :4], rows[:, 5].long())
 
 
-def draw_looks(subject: Subject, image: str | Path | None, folder: Path, imgsz: int | None) -> list[str]:
-    """A picture for each detection, its map over the canvas; returns a table of scores and faithfulness."""
+def draw_looks(
+    subject: Subject, image: str | Path | None, folder: Path, imgsz: int | None
+) -> Iterator[tuple[Explained, Path]]:
+    """A picture for each detection, its map over the canvas, written when it is asked for."""
     canvas = subject.canvas(image, imgsz)
     found = _explained(subject, canvas)
     try:
@@ -101,17 +114,14 @@ def draw_looks(subject: Subject, image: str | Path | None, folder: Path, imgsz: 
     except OSError as error:
         raise UserError(f"{printable(folder)}: cannot be made into a folder: {error.strerror}") from error
     pixels = (canvas[0] * 255).byte().permute(1, 2, 0)  # (H, W, 3) RGB
-    picture = pixels.cpu().numpy()[..., ::-1].copy()
-    lines = [f"{'class':<16}{'score':>7}{'deletion':>10}{'random':>8}{'insertion':>11}{'random':>8}  picture"]
+    return _drawn(found, pixels.cpu().numpy()[..., ::-1].copy(), folder)
+
+
+def _drawn(found: Iterator[Explained], picture: NDArray[np.uint8], folder: Path) -> Iterator[tuple[Explained, Path]]:
     for number, one in enumerate(found):
         shown = overlay(picture, one.weights)
         x1, y1, x2, y2 = (round(side) for side in one.box_input)
         cv2.rectangle(shown, (x1, y1), (x2, y2), (255, 255, 255), 2)
         path = folder / f"attention_{number}.png"
         write_atomic(path, cv2.imencode(".png", shown)[1].tobytes())
-        faith = one.faithfulness
-        lines.append(
-            f"{subject.names[one.label]:<16}{one.score:>7.3f}{faith.deletion:>10.3f}{faith.random_deletion:>8.3f}"
-            f"{faith.insertion:>11.3f}{faith.random_insertion:>8.3f}  {path}"
-        )
-    return lines
+        yield one, path

@@ -84,6 +84,11 @@ def test_dead_and_exploding_layers_are_marked() -> None:
     walk = trace_backward(model(), BATCH, wild)
     assert {row.name: row.mark for row in walk.rows}["heads.detect"] == "exploding"
     assert "exploding" in walk.table()
+    huge = model()
+    for branch in huge.head.box_branches:
+        branch[-1].weight.data *= 1e6
+    default = trace_backward(huge, BATCH, resolve(TrainConfig, {}).config)  # AdamW's first step is as long as ever
+    assert {row.name: row.mark for row in default.rows}["backbone.stem"] == "exploding"
     network.get_submodule("backbone.stem").conv.weight.data[0] = torch.nan
     walk = trace_backward(network, BATCH, SGD)
     assert all(row.mark in ("exploding", "dead") for row in walk.rows)
@@ -113,4 +118,8 @@ def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "gradients need labels" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="contradict"):
         YOLO(path).trace("a.jpg", backward=True)
+    assert main(["trace", "yolov12n", "--backward", "--data", str(data), "--imgsz", "64"]) == 0  # fitted to the data
+    assert "heads.detect" in capsys.readouterr().out
+    assert main(["trace", str(path), "--imgsz", "0"]) == 2
+    assert "--imgsz 0: must be positive" in capsys.readouterr().err
     assert main(["trace", str(path), "--image", "nothing.jpg"]) == 2

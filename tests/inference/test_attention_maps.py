@@ -16,7 +16,17 @@ from yolov12.cli.main import main
 from yolov12.config.backbones import HEAD_DIM
 from yolov12.errors import ConfigError
 from yolov12.inference import attention_maps
-from yolov12.inference.attention_maps import attention_weights, blur, cells, explain, faithfulness, overlay, scores
+from yolov12.inference.attention_maps import (
+    Watched,
+    areas,
+    attention_weights,
+    blur,
+    cells,
+    explain,
+    overlay,
+    random_areas,
+    scores,
+)
 from yolov12.models.attention import AreaAttention
 from yolov12.models.detector import build_model
 from yolov12.samples import sample_images
@@ -49,7 +59,7 @@ def test_a_network_without_area_attention_is_told() -> None:
 
 
 def test_cells_cover_their_pixels() -> None:
-    mask = cells(torch.tensor([1, 5]), torch.zeros(2, 3), torch.zeros(1, 3, 64, 96))
+    mask = cells(torch.tensor([1, 5]), (2, 3), torch.zeros(1, 3, 64, 96))
     assert mask.shape == (1, 1, 64, 96)
     assert float(mask.sum()) == 2 * 32 * 32
     assert bool(mask[0, 0, :32, 32:64].all())
@@ -60,22 +70,25 @@ def test_a_map_of_what_matters_is_faithful(monkeypatch: pytest.MonkeyPatch) -> N
     canvas = torch.zeros(1, 3, 128, 128)
     canvas[..., 32:64, 64:96] = 1.0
 
-    def brightness(model: object, images: torch.Tensor, box: torch.Tensor, label: int) -> torch.Tensor:
-        return images[:, :, 32:64, 64:96].mean((1, 2, 3))
+    def brightness(model: object, images: torch.Tensor, boxes: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return images[:, :, 32:64, 64:96].mean((1, 2, 3))[:, None]
 
     monkeypatch.setattr(attention_maps, "scores", brightness)
     model = build_model(tiny_config(), seed=0)
     right = torch.zeros(4, 4)
     right[1, 2] = 1
-    box = torch.tensor([64.0, 32, 96, 64])
-    base, left = (float(brightness(model, picture, box, 0).mean()) for picture in (canvas, blur(canvas)))
-    good, bad = (faithfulness(model, canvas, box, 0, weights, base) for weights in (right, -right))
-    assert good.deletion < good.random_deletion < bad.deletion
-    assert good.insertion > good.random_insertion > bad.insertion
+    boxes, labels = torch.tensor([[64.0, 32, 96, 64]]), torch.tensor([0])
+    base, left = (float(brightness(model, picture, boxes, labels)) for picture in (canvas, blur(canvas)))
+    watched = Watched(model, canvas, boxes, labels)
+    orders = [weights.flatten().argsort(descending=True) for weights in (right, -right)]
+    good, bad = ((areas(watched, order, (4, 4))[0] / base).tolist() for order in orders)
+    random = (random_areas(watched, (4, 4))[0] / base).tolist()
+    assert good[0] < random[0] < bad[0]
+    assert good[1] > random[1] > bad[1]
     # One cell a step: after the first nothing changes any more.
     share = left / base
-    assert good.deletion == pytest.approx(((1 + share) / 2 + 15 * share) / 16, abs=1e-4)
-    assert good.insertion == pytest.approx(((share + 1) / 2 + 15) / 16, abs=1e-4)
+    assert good[0] == pytest.approx(((1 + share) / 2 + 15 * share) / 16, abs=1e-4)
+    assert good[1] == pytest.approx(((share + 1) / 2 + 15) / 16, abs=1e-4)
 
 
 def test_blur_keeps_the_mean_and_no_detail() -> None:
@@ -94,14 +107,14 @@ def test_on_a_real_model() -> None:
     labels = torch.from_numpy(yolo(picture, imgsz=320, precision="fp32")[0].boxes.cls.numpy()[:2]).long()
     conf = yolo(picture, imgsz=320, precision="fp32")[0].boxes.conf.numpy()[:2]
     boxes[:, 1::2] += (canvas.shape[2] - 240) / 2  # the padding of the canvas
-    found = explain(yolo.model, canvas, boxes, labels)
+    found = list(explain(yolo.model, canvas, boxes, labels))
     for one, score in zip(found, conf, strict=True):
         assert one.score == pytest.approx(float(score), abs=1e-3)
         assert float(one.weights.sum()) == pytest.approx(1, abs=1e-3)
         assert np.isfinite(one.faithfulness).all()
     shown = overlay(np.full((240, 320, 3), 128, np.uint8), found[0].weights)
     assert shown.shape == (240, 320, 3)
-    assert float(scores(yolo.model, canvas, boxes[0] + 500, int(labels[0]))[0]) == 0
+    assert float(scores(yolo.model, canvas, boxes[:1] + 500, labels[:1])[0, 0]) == 0
 
 
 def test_pictures_of_the_maps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

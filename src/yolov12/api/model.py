@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Self, Unpack
 
@@ -187,8 +187,10 @@ class YOLO(Predicting):
         """
         return look(self._subject(), image, imgsz, conf)
 
-    def draw_attention(self, image: str | Path | None, folder: Path, *, imgsz: int | None = None) -> list[str]:
-        """Write a picture of each map of `explain` over the canvas; returns a table of scores and faithfulness."""
+    def draw_attention(
+        self, image: str | Path | None, folder: Path, *, imgsz: int | None = None
+    ) -> Iterator[tuple[Explained, Path]]:
+        """What `explain` says, one by one, and the picture of each map over the canvas, written into `folder`."""
         return draw_looks(self._subject(), image, folder, imgsz)
 
     def _subject(self) -> Subject:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from yolov12.config.run import TrainConfig
 
 if TYPE_CHECKING:
     from yolov12.api.model import YOLO
+    from yolov12.inference.attention_maps import Explained
 
 FRESH_MODEL = "yolov12n.yaml"
 """Training starts from fresh weights unless a model is named: published weights are downloaded only when asked for."""
@@ -75,18 +76,31 @@ def trace(words: argparse.Namespace) -> int:
     from yolov12.api.model import draw_trace
 
     model = open_network(words, weights=False)
+    looks = None
+    if words.attention:
+        looks = model.draw_attention(words.image, Path(words.attention), imgsz=words.imgsz)
     walk = model.trace(words.image, data=words.data, backward=words.backward, imgsz=words.imgsz, batch=words.batch)
     if words.plot:
         draw_trace(walk, Path(words.plot))
     if words.json:
-        print_json(walk.to_dict())
-    else:
-        print(walk.table())
-    if words.attention:
-        image = words.image if not words.backward else None
-        lines = model.draw_attention(image, Path(words.attention), imgsz=words.imgsz)
-        print("\n".join(lines), file=sys.stderr if words.json else sys.stdout)
+        found = {"attention": [{**one.to_dict(), "picture": str(path)} for one, path in looks]} if looks else {}
+        print_json({**walk.to_dict(), **found})
+        return int(any(row.mark for row in walk.rows))
+    print(walk.table(), flush=True)
+    if looks is not None:
+        print_looks(looks, model.names)
     return int(any(row.mark for row in walk.rows))
+
+
+def print_looks(looks: Iterable[tuple[Explained, Path]], names: Mapping[int, str]) -> None:
+    """A line for each detection as soon as it is known; each takes seconds."""
+    head = f"{'class':<16}{'score':>7}{'deletion':>10}{'random':>8}{'insertion':>11}{'random':>8}  picture"
+    print(head, flush=True)
+    for one, path in looks:
+        faith = one.faithfulness
+        deletion = f"{faith.deletion:>10.3f}{faith.random_deletion:>8.3f}"
+        insertion = f"{faith.insertion:>11.3f}{faith.random_insertion:>8.3f}"
+        print(f"{names[one.label]:<16}{one.score:>7.3f}{deletion}{insertion}  {path}", flush=True)
 
 
 def open_network(words: argparse.Namespace, *, weights: bool) -> YOLO:

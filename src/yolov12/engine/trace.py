@@ -27,7 +27,9 @@ from yolov12.models.profile import layers_of, profile, shapes_of
 REPEATS = 5
 """Forward passes that are timed; the median counts."""
 LARGEST_UPDATE = 0.1
-"""A layer whose weights move by more of their own size in one step is called exploding."""
+"""A layer whose weights move by more of their own size in one step is called exploding,"""
+LARGEST_GRADIENT = 1e3
+"""and so is one whose gradient is longer than this for each picture: fresh networks have 120 at most."""
 FEW_ITERATIONS = 1000
 """As long a run as the optimizer is chosen for."""
 Shapes = tuple[tuple[int, ...], ...]
@@ -39,7 +41,7 @@ class TraceRow:
 
     gradient  L2 norm of the loss' gradient by the layer's parameters
     update    L2 norm of the change of its parameters in one step over that of the parameters
-    mark      'dead' without a gradient, 'exploding' with one that is not finite or too large an update, else empty
+    mark      'dead' without a gradient, 'exploding' with one that is not finite or too long, or too large an update
     """
 
     name: str
@@ -147,16 +149,16 @@ def trace_backward(model: Detector, batch: Batch, config: TrainConfig) -> Trace:
         change = _norm([new - old for new, old in zip(after, before[row.name], strict=True)])
         size = _norm(list(before[row.name]))
         update = change / size if size else math.inf
-        rows.append(replace(row, gradient=gradients[row.name], update=update, mark=_mark(gradients[row.name], update)))
+        mark = _mark(gradients[row.name] / len(images), update)
+        rows.append(replace(row, gradient=gradients[row.name], update=update, mark=mark))
     described = f"{type(optimizer).__name__}, learning rate {optimizer.param_groups[0]['lr']:g}"
     losses = {name: float(value.detach()) for name, value in terms.items()}
     return replace(forward, rows=tuple(rows), losses=losses, optimizer=described)
 
 
 def _mark(gradient: float, update: float) -> str:
-    if not math.isfinite(gradient) or not math.isfinite(update) or update > LARGEST_UPDATE:
-        return "exploding"
-    return "" if gradient else "dead"
+    fine = gradient <= LARGEST_GRADIENT and update <= LARGEST_UPDATE  # False for what is no number
+    return "exploding" if not fine else "" if gradient else "dead"
 
 
 def _norm(tensors: list[Tensor] | list[Tensor | None]) -> float:

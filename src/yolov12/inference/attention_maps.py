@@ -10,7 +10,8 @@ beside those of random orders.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -56,23 +57,36 @@ class Explained(NamedTuple):
     weights: NDArray[np.float32]
     faithfulness: Faithfulness
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, without the map; None for what is not known."""
+        faith = {name: None if math.isnan(area) else area for name, area in self.faithfulness._asdict().items()}
+        return {"box_input": self.box_input, "label": self.label, "score": self.score, **faith}
 
-def explain(model: Detector, canvas: Tensor, boxes: Tensor, labels: Tensor) -> list[Explained]:
-    """Maps of detections with `boxes` (N, 4) corners on `canvas` (1, 3, H, W), RGB in 0..1, and `labels` (N,)."""
+
+def explain(model: Detector, canvas: Tensor, boxes: Tensor, labels: Tensor) -> Iterator[Explained]:
+    """Maps of detections with `boxes` (N, 4) corners on `canvas` (1, 3, H, W), RGB in 0..1, and `labels` (N,).
+
+    They come one by one: each takes some 34 passes, and the first 136 more, whose random pictures serve all.
+    """
     weights, size = attention_weights(model, canvas)
-    stride = canvas.shape[2] // size[0]
-    found = []
-    for box, label in zip(boxes, labels.tolist(), strict=True):
+    return _explained(Watched(model, canvas, boxes, labels), weights, size) if len(boxes) else iter(())
+
+
+def _explained(watched: Watched, weights: Tensor, size: tuple[int, int]) -> Iterator[Explained]:
+    boxes, labels = watched.boxes, watched.labels.tolist()
+    stride = watched.canvas.shape[2] // size[0]
+    bases = scores(watched.model, watched.canvas, boxes, watched.labels)[0]  # (N,)
+    random = random_areas(watched, size) / bases[:, None]  # (N, 2)
+    for number, (box, label) in enumerate(zip(boxes, labels, strict=True)):
         x, y = ((box[:2] + box[2:]) / 2 / stride).long().tolist()
         cell = min(max(y, 0), size[0] - 1) * size[1] + min(max(x, 0), size[1] - 1)
-        view = weights[cell].view(size)
-        score = float(scores(model, canvas, box, label)[0])
-        curves = (
-            faithfulness(model, canvas, box, label, view, score) if score > 0 else Faithfulness(*[float("nan")] * 4)
-        )
-        corners = tuple(box.tolist())
-        found.append(Explained(corners, label, score, view.float().cpu().numpy(), curves))
-    return found
+        view, score = weights[cell].view(size), float(bases[number])
+        curves = UNKNOWN
+        if score > 0:
+            order = view.flatten().argsort(descending=True, stable=True)
+            own = areas(watched.only(number), order, size)[0] / score
+            curves = Faithfulness(*own.tolist(), *random[number].tolist())
+        yield Explained(tuple(box.tolist()), label, score, view.float().cpu().numpy(), curves)
 
 
 @torch.inference_mode()
@@ -107,38 +121,46 @@ def attention_weights(model: Detector, canvas: Tensor) -> tuple[Tensor, tuple[in
     return joined, (height, width)
 
 
-def faithfulness(
-    model: Detector, canvas: Tensor, box: Tensor, label: int, weights: Tensor, base: float
-) -> Faithfulness:
-    """Of a map `weights` (h, w), beside random orders of its cells (from a seed of their own).
+class Watched:
+    """Detections, with boxes (N, 4) and labels (N,), whose scores are watched while their picture is blurred."""
 
-    `base` is the score of the detection in the whole picture.
-    """
-    order = weights.flatten().argsort(descending=True, stable=True)
-    blurred = blur(canvas)
+    def __init__(self, model: Detector, canvas: Tensor, boxes: Tensor, labels: Tensor) -> None:
+        self.model, self.canvas, self.boxes, self.labels = model, canvas, boxes, labels
+        self.blurred = blur(canvas)
+
+    def only(self, number: int) -> Watched:
+        """One of them."""
+        return Watched(self.model, self.canvas, self.boxes[number : number + 1], self.labels[number : number + 1])
+
+
+def areas(watched: Watched, order: Tensor, size: tuple[int, int]) -> Tensor:
+    """Areas under the curves of deletion and insertion (N, 2) for an `order` (h * w,) of a map's cells."""
+    pairs = (watched.canvas, watched.blurred), (watched.blurred, watched.canvas)
+    return torch.stack([_area(watched, first, second, order, size) for first, second in pairs], 1)
+
+
+def _area(watched: Watched, first: Tensor, second: Tensor, order: Tensor, size: tuple[int, int]) -> Tensor:
+    """Areas (N,) under the curves of the scores while `second` takes the place of `first`, cell by cell."""
+    points = []
+    for step in range(STEPS + 1):
+        mask = cells(order[: round(len(order) * step / STEPS)], size, watched.canvas)
+        points.append(scores(watched.model, first + (second - first) * mask, watched.boxes, watched.labels)[0])
+    curves = torch.stack(points)  # (STEPS + 1, N)
+    return (curves[1:] + curves[:-1]).mean(0) / 2
+
+
+def random_areas(watched: Watched, size: tuple[int, int]) -> Tensor:
+    """Those of random orders (N, 2), averaged; the orders come from a seed of their own."""
     generator = torch.Generator().manual_seed(0)
-    orders = [torch.randperm(len(order), generator=generator).to(order.device) for _ in range(RANDOM_ORDERS)]
-
-    def area(first: Tensor, second: Tensor, ranked: Tensor) -> float:
-        """Under the curve of the score while `second` takes the place of `first`, cell by cell."""
-        masks = [cells(ranked[: round(len(ranked) * step / STEPS)], weights, canvas) for step in range(STEPS + 1)]
-        pictures = torch.cat([first + (second - first) * mask for mask in masks])
-        curve = scores(model, pictures, box, label) / base
-        return float((curve[1:] + curve[:-1]).mean() / 2)
-
-    return Faithfulness(
-        area(canvas, blurred, order),
-        area(blurred, canvas, order),
-        float(np.mean([area(canvas, blurred, ranked) for ranked in orders])),
-        float(np.mean([area(blurred, canvas, ranked) for ranked in orders])),
-    )
+    orders = [torch.randperm(size[0] * size[1], generator=generator) for _ in range(RANDOM_ORDERS)]
+    return torch.stack([areas(watched, order.to(watched.canvas.device), size) for order in orders]).mean(0)
 
 
-def cells(chosen: Tensor, weights: Tensor, canvas: Tensor) -> Tensor:
-    """A mask (1, 1, H, W) of the pixels that the `chosen` cells of a map cover."""
-    mask = torch.zeros(weights.numel(), device=canvas.device)
+def cells(chosen: Tensor, size: tuple[int, int], canvas: Tensor) -> Tensor:
+    """A mask (1, 1, H, W) of the pixels that the `chosen` cells of a map of `size` (h, w) cover."""
+    mask = torch.zeros(size[0] * size[1], device=canvas.device)
     mask[chosen] = 1
-    return functional.interpolate(mask.view(1, 1, *weights.shape), canvas.shape[2:], mode="nearest")
+    return functional.interpolate(mask.view(1, 1, *size), canvas.shape[2:], mode="nearest")
 
 
 def blur(canvas: Tensor) -> Tensor:
@@ -149,14 +171,14 @@ def blur(canvas: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def scores(model: Detector, images: Tensor, box: Tensor, label: int) -> Tensor:
-    """(B,) best score of class `label` among the boxes that are the same as `box` (4,); 0 where there is none."""
+def scores(model: Detector, images: Tensor, boxes: Tensor, labels: Tensor) -> Tensor:
+    """(B, N) best scores of the classes `labels` (N,) among what is the same as `boxes` (N, 4); 0 where nothing is."""
     found = []
     for image in images[:, None]:
         dense = model.head.decode(model(image)[model.config.task]).dense[0]  # (4 + C + E, A)
         center, half = dense[:2], dense[2:4] / 2
-        same = box_iou(torch.cat((center - half, center + half)).T, box[None].to(dense))[:, 0] >= SAME  # (A,)
-        found.append((dense[4 + label] * same).amax())
+        same = box_iou(torch.cat((center - half, center + half)).T, boxes.to(dense)) >= SAME  # (A, N)
+        found.append((dense[4 + labels.to(dense.device)].T * same).amax(0))
     return torch.stack(found)
 
 
