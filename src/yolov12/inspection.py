@@ -61,12 +61,12 @@ class Subject(NamedTuple):
         return rgb.to(self.device).float() / 255
 
 
-def walk(subject: Subject, image: str | Path | None, imgsz: int | None) -> Trace:
-    """The walk forward of a picture."""
-    return trace_forward(subject.model, subject.canvas(image, imgsz))
+def walk(subject: Subject, image: str | Path | None, imgsz: int | None, *, single: bool) -> Trace:
+    """The walk forward of a picture; `single`: convolution by convolution."""
+    return trace_forward(subject.model, subject.canvas(image, imgsz), single=single)
 
 
-def walk_back(subject: Subject, data: str | Path | None, imgsz: int | None, batch: int) -> Trace:
+def walk_back(subject: Subject, data: str | Path | None, imgsz: int | None, batch: int, *, single: bool) -> Trace:
     """Both walks of a batch of the training split of `data`, else of the data set that the model was trained on.
 
     Loss and optimizer are those of the default options.
@@ -86,7 +86,7 @@ def walk_back(subject: Subject, data: str | Path | None, imgsz: int | None, batc
         blame = f"{printable(source)} does not suit the model"
         index = suited(index, subject.names, model.config.keypoint_shape, blame=blame, single_cls=single_cls)
     with TrainLoader(index, config, task=subject.task) as loader:
-        return trace_backward(model, next(iter(loader.epoch(config.epochs - 1))), config)
+        return trace_backward(model, next(iter(loader.epoch(config.epochs - 1))), config, single=single)
 
 
 def look(subject: Subject, image: str | Path | None, imgsz: int | None, conf: float = 0.25) -> list[Explained]:

@@ -48,6 +48,19 @@ def test_forward() -> None:
     assert "backward" not in walk.table()
 
 
+def test_single_layers_add_up_to_their_blocks() -> None:
+    images = torch.rand(1, 3, 64, 64)
+    blocks, single = (trace_backward(model(), BATCH, SGD, single=single) for single in (False, True))
+    names = {row.name: row for row in single.rows}
+    assert {"backbone.stem.conv", "backbone.stem.norm"} <= set(names)
+    assert sum(row.parameters for row in single.rows) == sum(row.parameters for row in blocks.rows)
+    assert sum(row.gflops for row in single.rows) == pytest.approx(sum(row.gflops for row in blocks.rows))
+    parts = [row.gradient for row in single.rows if row.name.startswith("neck.out_p4.") and row.gradient is not None]
+    (block,) = [row.gradient for row in blocks.rows if row.name == "neck.out_p4"]
+    assert sum(part**2 for part in parts) == pytest.approx(block**2, rel=1e-4)
+    assert all(row.milliseconds >= 0 for row in trace_forward(model(), images, single=True).rows if row.outputs)
+
+
 def test_backward_is_the_gradient_of_the_loss() -> None:
     walk = trace_backward(model(), BATCH, SGD)
     twin = model().train()

@@ -165,17 +165,20 @@ class YOLO(Predicting):
         backward: bool = False,
         imgsz: int | None = None,
         batch: int = 4,
+        single: bool = False,
     ) -> Trace:
-        """Layer by layer: shapes, parameters, GFLOPs and time; with `backward` gradients and updates of one step.
+        """Block by block: shapes, parameters, GFLOPs and time; with `backward` gradients and updates of one step.
+
+        `single` walks through the single convolutions and norms instead.
 
         The walk forward is that of `image` (a sample picture without one). The walk back needs labels: it is that of
         `batch` pictures of the training split of `data`, or of the data set that the model was trained on.
         """
         if not backward:
-            return walk(self._subject(), image, imgsz)
+            return walk(self._subject(), image, imgsz, single=single)
         if image is not None:
             raise ConfigError("--image and --backward contradict each other: gradients need labels, so name --data")
-        return walk_back(self._subject(), data, imgsz, batch)
+        return walk_back(self._subject(), data, imgsz, batch, single=single)
 
     def explain(
         self, image: str | Path | None = None, *, imgsz: int | None = None, conf: float = 0.25

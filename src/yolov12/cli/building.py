@@ -65,6 +65,7 @@ def trace_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", help="data set with labels (default: that of the model's training)")
     parser.add_argument("--imgsz", type=int, help="square input size (default: that of the training)")
     parser.add_argument("--batch", type=int, default=4, help="pictures of the walk back (default 4)")
+    parser.add_argument("--single", action="store_true", help="by single convolutions and norms instead of blocks")
     parser.add_argument("--attention", metavar="FOLDER", help="also draw where area attention looks, by detection")
     parser.add_argument("--plot", metavar="PNG", help="also draw it into this file")
     parser.add_argument("--json", action="store_true", help="print as JSON")
@@ -79,7 +80,8 @@ def trace(words: argparse.Namespace) -> int:
     looks = None
     if words.attention:
         looks = model.draw_attention(words.image, Path(words.attention), imgsz=words.imgsz)
-    walk = model.trace(words.image, data=words.data, backward=words.backward, imgsz=words.imgsz, batch=words.batch)
+    size = {"imgsz": words.imgsz, "batch": words.batch}
+    walk = model.trace(words.image, data=words.data, backward=words.backward, single=words.single, **size)
     if words.plot:
         draw_trace(walk, Path(words.plot))
     if words.json:

@@ -74,32 +74,33 @@ class Trace:
 
     def table(self) -> str:
         """One line a layer: the walk forward, and the walk back from the last layer to the first."""
-        head = f"{'layer':<24}{'input':<20}{'output':<20}{'parameters':>12}{'GFLOPs':>9}{'ms':>9}"
+        wide = max(22, *(len(row.name) for row in self.rows)) + 2
+        head = f"{'layer':<{wide}}{'input':<20}{'output':<20}{'parameters':>12}{'GFLOPs':>9}{'ms':>9}"
         lines = [f"forward: {self.images} x 3x{self.imgsz[0]}x{self.imgsz[1]} on {self.device}", head]
         for row in self.rows:
             lines.append(
-                f"{row.name:<24}{_shape(row.inputs):<20}{_shape(row.outputs):<20}{row.parameters:>12,}"
+                f"{row.name:<{wide}}{_shape(row.inputs):<20}{_shape(row.outputs):<20}{row.parameters:>12,}"
                 f"{row.gflops:>9.3f}{row.milliseconds:>9.2f}"
             )
         totals = (sum(row.parameters for row in self.rows), sum(row.gflops for row in self.rows))
         time_ms = sum(row.milliseconds for row in self.rows)
-        lines.append(f"{'total':<64}{totals[0]:>12,}{totals[1]:>9.3f}{time_ms:>9.2f}")
+        lines.append(f"{'total':<{wide + 40}}{totals[0]:>12,}{totals[1]:>9.3f}{time_ms:>9.2f}")
         if not self.optimizer:
             return "\n".join(lines)
         terms = ", ".join(f"{name} {value:.4g}" for name, value in self.losses.items())
         lines += ["", f"backward: {terms}; one step of {self.optimizer}"]
-        lines.append(f"{'layer':<24}{'gradient':>12}{'update/weight':>15}")
+        lines.append(f"{'layer':<{wide}}{'gradient':>12}{'update/weight':>15}")
         for row in reversed(self.rows):
             if row.gradient is not None:
                 update = f"{row.update:.2e}" if row.update is not None else "-"
-                lines.append(f"{row.name:<24}{row.gradient:>12.3e}{update:>15}  {row.mark}".rstrip())
+                lines.append(f"{row.name:<{wide}}{row.gradient:>12.3e}{update:>15}  {row.mark}".rstrip())
         return "\n".join(lines)
 
 
-def trace_forward(model: Detector, images: Tensor) -> Trace:
-    """The walk of `images` (B, 3, H, W), RGB in 0..1, on the model's device."""
+def trace_forward(model: Detector, images: Tensor, *, single: bool = False) -> Trace:
+    """The walk of `images` (B, 3, H, W), RGB in 0..1, on the model's device; `single` as of `layers_of`."""
     model = copy.deepcopy(model).eval()
-    layers = layers_of(model)
+    layers = layers_of(model, single=single)
     shapes: dict[str, tuple[Shapes, Shapes]] = {}
     times: dict[str, list[float]] = {name: [] for name in layers}
     for name, layer in layers.items():
@@ -109,35 +110,37 @@ def trace_forward(model: Detector, images: Tensor) -> Trace:
         for _ in range(REPEATS + 1):
             model(images)
     height, width = images.shape[2:]
-    counted = {row.name: row for row in profile(model, (height, width)).layers}
+    counted = {row.name: row for row in profile(model, (height, width), single=single).layers}
+    medians = {name: statistics.median(found[1:]) if found else 0.0 for name, found in times.items()}
     rows = tuple(
         TraceRow(
             name,
             *shapes.get(name, ((), ())),
             counted[name].parameters,
             counted[name].gflops + counted[name].attention_gflops,
-            statistics.median(times[name][1:]) if times[name] else 0.0,
+            # Of a layer with others inside: the time that is its own.
+            medians[name] - sum(time for other, time in medians.items() if other.startswith(f"{name}.")),
         )
         for name in counted
     )
     return Trace(len(images), (height, width), str(images.device), rows)
 
 
-def trace_backward(model: Detector, batch: Batch, config: TrainConfig) -> Trace:
+def trace_backward(model: Detector, batch: Batch, config: TrainConfig, *, single: bool = False) -> Trace:
     """Both walks of a batch; the model itself is left as it was."""
     device = next(model.parameters()).device
     batch = batch.to(device)
     images = batch.images.float() / 255
-    forward = trace_forward(model, images)
+    forward = trace_forward(model, images, single=single)
     model = copy.deepcopy(model).train().requires_grad_(True)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(not name.endswith("bins.weight"))  # a constant
     criterion = Criterion(model.config, rules=config.rules)
     terms = criterion(model(images), batch.targets)
     torch.autograd.backward(criterion.total(terms, len(images)))
-    layers = layers_of(model)
-    before = {name: [value.detach().clone() for value in layer.parameters()] for name, layer in layers.items()}
-    gradients = {name: _norm([value.grad for value in layer.parameters()]) for name, layer in layers.items()}
+    weights = {name: [*layer.parameters(recurse=not single)] for name, layer in layers_of(model, single=single).items()}
+    before = {name: [value.detach().clone() for value in values] for name, values in weights.items()}
+    gradients = {name: _norm([value.grad for value in values]) for name, values in weights.items()}
     optimizer = build_optimizer(model, config, model.config.num_classes, FEW_ITERATIONS)
     optimizer.step()
     rows = []
@@ -145,7 +148,7 @@ def trace_backward(model: Detector, batch: Batch, config: TrainConfig) -> Trace:
         if not before[row.name]:
             rows.append(row)
             continue
-        after = [value.detach() for value in layers[row.name].parameters()]
+        after = [value.detach() for value in weights[row.name]]
         change = _norm([new - old for new, old in zip(after, before[row.name], strict=True)])
         size = _norm(list(before[row.name]))
         update = change / size if size else math.inf

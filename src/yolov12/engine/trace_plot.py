@@ -1,4 +1,4 @@
-"""The picture of a trace: time by layer, and of the walk back gradients and updates."""
+"""The picture of a trace: time by layer, and of the walk back updates."""
 
 from __future__ import annotations
 

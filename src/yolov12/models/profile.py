@@ -75,12 +75,12 @@ class ModelProfile:
         return "\n".join(lines)
 
 
-def profile(model: Detector, imgsz: int | tuple[int, int] = 640) -> ModelProfile:
-    """Cost of one image of `imgsz` (a side, or height and width), counted on a twin of its config."""
+def profile(model: Detector, imgsz: int | tuple[int, int] = 640, *, single: bool = False) -> ModelProfile:
+    """Cost of one image of `imgsz` (a side, or height and width), counted on a twin of its config, by `layers_of`."""
     height, width = (imgsz, imgsz) if isinstance(imgsz, int) else imgsz
     with torch.device("meta"):
         twin = Detector(model.config).eval()
-    layers = layers_of(twin)
+    layers = layers_of(twin, single=single)
     shapes: dict[nn.Module, tuple[tuple[int, ...], ...]] = {}
     convolutions: dict[nn.Module, int] = {}
     attention: dict[nn.Module, int] = {}
@@ -100,9 +100,10 @@ def profile(model: Detector, imgsz: int | tuple[int, int] = 640) -> ModelProfile
         LayerProfile(
             name=name,
             shapes=shapes.get(layer, ()),
-            parameters=sum(parameter.numel() for parameter in layer.parameters()),
-            gflops=2e-9 * sum(convolutions.get(module, 0) for module in layer.modules()),
-            attention_gflops=2e-9 * sum(attention.get(module, 0) for module in layer.modules()),
+            parameters=sum(parameter.numel() for parameter in layer.parameters(recurse=not single)),
+            gflops=2e-9 * sum(convolutions.get(module, 0) for module in ([layer] if single else layer.modules())),
+            attention_gflops=2e-9
+            * sum(attention.get(module, 0) for module in ([layer] if single else layer.modules())),
         )
         for name, layer in ((name, layers[name]) for name in called + [name for name in layers if name not in called])
     )
@@ -117,8 +118,17 @@ def attention_report(device: torch.device | str = "cpu", dtype: torch.dtype = to
     return f"attention kernel on {torch.device(device)} in {str(dtype).removeprefix('torch.')}: {backend.name.lower()}"
 
 
-def layers_of(model: Detector) -> dict[str, nn.Module]:
-    """Children of backbone and neck and every head, by dotted name; those of containers, which are never called."""
+def layers_of(model: Detector, *, single: bool = False) -> dict[str, nn.Module]:
+    """Children of backbone and neck and every head, by dotted name; those of containers, which are never called.
+
+    `single`  the single convolutions and norms: what has no parts, or has weights or a product of its own
+    """
+    if single:
+        return {
+            name: module
+            for name, module in model.named_modules()
+            if not [*module.children()] or [*module.parameters(recurse=False)] or isinstance(module, Attention)
+        }
     layers: dict[str, nn.Module] = {}
     waiting = [("backbone", model.backbone), ("neck", model.neck), ("heads", model.heads)]
     while waiting:
