@@ -88,9 +88,14 @@ class Interrupted(YoloError):
 
 
 def did_you_mean(value: object, choices: Iterable[str]) -> str:
-    """`" Did you mean 'x'?"` for the closest of `choices`, or an empty string when none is close."""
-    by_lower_case = {choice.lower(): choice for choice in choices}
-    close = difflib.get_close_matches(str(value).lower(), by_lower_case, n=1)
+    """`" Did you mean 'x'?"` for the closest of `choices`, or one that has it as a word; empty when none is close."""
+    by_lower_case, wanted = {choice.lower(): choice for choice in choices}, str(value).lower()
+    worded = [
+        choice
+        for choice in by_lower_case
+        if len(wanted) > 3 and f"_{wanted.replace('-', '_')}_" in f"_{choice.replace('-', '_')}_"
+    ]
+    close = worded or difflib.get_close_matches(wanted, by_lower_case, n=1)
     return f" Did you mean {by_lower_case[close[0]]!r}?" if close else ""
 
 

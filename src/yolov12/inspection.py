@@ -103,10 +103,8 @@ def _explained(subject: Subject, canvas: Tensor, conf: float = 0.25) -> Iterator
     return explain(subject.model, canvas, rows[:, :4], rows[:, 5].long())
 
 
-def draw_looks(
-    subject: Subject, image: str | Path | None, folder: Path, imgsz: int | None
-) -> Iterator[tuple[Explained, Path]]:
-    """A picture for each detection, its map over the canvas, written when it is asked for."""
+def draw_looks(subject: Subject, image: str | Path | None, folder: Path, imgsz: int | None) -> Iterator[dict[str, Any]]:
+    """A picture for each detection, its map over the canvas, written when it is asked for, and what is said of it."""
     canvas = subject.canvas(image, imgsz)
     found = _explained(subject, canvas)
     try:
@@ -114,14 +112,16 @@ def draw_looks(
     except OSError as error:
         raise UserError(f"{printable(folder)}: cannot be made into a folder: {error.strerror}") from error
     pixels = (canvas[0] * 255).byte().permute(1, 2, 0)  # (H, W, 3) RGB
-    return _drawn(found, pixels.cpu().numpy()[..., ::-1].copy(), folder)
+    return _drawn(subject, found, pixels.cpu().numpy()[..., ::-1].copy(), folder)
 
 
-def _drawn(found: Iterator[Explained], picture: NDArray[np.uint8], folder: Path) -> Iterator[tuple[Explained, Path]]:
+def _drawn(
+    subject: Subject, found: Iterator[Explained], picture: NDArray[np.uint8], folder: Path
+) -> Iterator[dict[str, Any]]:
     for number, one in enumerate(found):
         shown = overlay(picture, one.weights)
         x1, y1, x2, y2 = (round(side) for side in one.box_input)
         cv2.rectangle(shown, (x1, y1), (x2, y2), (255, 255, 255), 2)
         path = folder / f"attention_{number}.png"
         write_atomic(path, cv2.imencode(".png", shown)[1].tobytes())
-        yield one, path
+        yield {"name": subject.names[one.label], **one.to_dict(), "picture": str(path)}

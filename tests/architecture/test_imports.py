@@ -23,7 +23,7 @@ ALLOWED = {
     "detections": {"results"},
     "atomic": {"errors"},
     "extras": {"errors"},
-    "samples": {"errors"},
+    "samples": {"config", "errors"},
     "artefact": {"errors", "config"},
     "config": {"errors"},
     "ops": {"errors"},

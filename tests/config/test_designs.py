@@ -12,9 +12,9 @@ from yolov12.config.backbones import HybridBackboneConfig, TransformerBackboneCo
 from yolov12.config.designs import read_design, with_parts
 from yolov12.config.heads import AnchorHeadConfig, DynamicMaskHeadConfig, HeatmapPoseHeadConfig, MultiHeadConfig
 from yolov12.config.model import STANDARD, ModelConfig
-from yolov12.config.necks import AttentionPANConfig, ContextBiFPNConfig, PAFPNConfig
+from yolov12.config.necks import NECK_CONFIGS, AttentionPANConfig, ContextBiFPNConfig, PAFPNConfig
 from yolov12.config.variants import model_config, parse_variant, usual_size
-from yolov12.errors import ConfigError
+from yolov12.errors import ConfigError, did_you_mean
 
 
 def test_a_kind_comes_at_the_size_of_the_model() -> None:
@@ -220,3 +220,10 @@ def test_numbers_that_no_network_can_have(parts: dict[str, Any], message: str) -
     with pytest.raises(ConfigError) as error:
         with_parts(model_config("yolov12n"), parts)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "hint"), [("bifpn", "context_bifpn"), ("BiFPN", "context_bifpn"), ("pafnp", "pafpn"), ("zzz", "")]
+)
+def test_hints_know_a_part_of_a_name(said: str, hint: str) -> None:
+    assert did_you_mean(said, NECK_CONFIGS) == (f" Did you mean {hint!r}?" if hint else "")

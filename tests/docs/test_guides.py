@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,12 @@ def test_a_new_backbone_is_one_new_file(tmp_path: Path) -> None:
     assert again.returncode == 2
     assert "'plain'" in again.stderr
     assert "import" in again.stderr
+    (command,) = blocks("own-backbone.md", "bash")
+    shell = command.replace("python ", f"{shlex.quote(sys.executable)} ", 1)
+    shown = subprocess.run(["bash", "-c", shell], cwd=tmp_path, capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    assert "backbone.stages.0" in shown.stdout
+    assert blocks("own-backbone.ko.md", "bash") == [command]
 
 
 def test_both_languages_show_the_same_programs() -> None:

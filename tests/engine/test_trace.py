@@ -133,6 +133,8 @@ def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         YOLO(path).trace("a.jpg", backward=True)
     assert main(["trace", "yolov12n", "--backward", "--data", str(data), "--imgsz", "64"]) == 0  # fitted to the data
     assert "heads.detect" in capsys.readouterr().out
+    assert main(["trace", str(path), "--imgsz", "64", "--plot", "walk.txt"]) == 2
+    assert "walk.txt: must end in .png" in capsys.readouterr().err
     assert main(["trace", str(path), "--imgsz", "0"]) == 2
     assert "--imgsz 0: must be positive" in capsys.readouterr().err
     assert main(["trace", str(path), "--image", "nothing.jpg"]) == 2

@@ -7,7 +7,7 @@ import torch
 
 from loss_factory import NO_OBJECTS, STRIDES, check_half, check_nan
 from yolov12.data.sample import Targets
-from yolov12.losses.base import Gains
+from yolov12.losses.base import Gains, LossChoices
 from yolov12.losses.classify import ClassificationLoss
 from yolov12.losses.detect import DetectionLoss
 from yolov12.models.heads.classify import ClassifyOutputs
@@ -23,6 +23,13 @@ def test_by_hand() -> None:
     terms = ClassificationLoss()(ClassifyOutputs(logits), pictures(2, 0))
     first = math.log(sum(math.exp(value) for value in (1, 2, 3))) - 3
     assert {name: term.item() for name, term in terms.items()} == {"cls": pytest.approx((first + math.log(3)) / 2)}
+
+
+def test_smoothing_spreads_a_share_over_all_classes() -> None:
+    logits = torch.tensor([[1.0, 2.0, 3.0]])
+    loss = ClassificationLoss(choices=LossChoices(smoothing=0.3))(ClassifyOutputs(logits), pictures(2))["cls"].item()
+    log_p = logits[0].log_softmax(0).tolist()
+    assert loss == pytest.approx(-(0.1 * log_p[0] + 0.1 * log_p[1] + 0.8 * log_p[2]))
 
 
 def test_gains_of_other_tasks_do_not_count_nor_does_the_batch() -> None:

@@ -192,8 +192,8 @@ class YOLO(Predicting):
 
     def draw_attention(
         self, image: str | Path | None, folder: Path, *, imgsz: int | None = None
-    ) -> Iterator[tuple[Explained, Path]]:
-        """What `explain` says, one by one, and the picture of each map over the canvas, written into `folder`."""
+    ) -> Iterator[dict[str, Any]]:
+        """What `explain` says, one by one, with the picture of each map over the canvas, written into `folder`."""
         return draw_looks(self._subject(), image, folder, imgsz)
 
     def _subject(self) -> Subject:

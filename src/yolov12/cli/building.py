@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from yolov12.cli.flags import add_layout, add_model, add_options, add_parts, chosen_parts, explicit_options
 from yolov12.cli.output import left_out, print_json
@@ -14,7 +15,6 @@ from yolov12.config.run import TrainConfig
 
 if TYPE_CHECKING:
     from yolov12.api.model import YOLO
-    from yolov12.inference.attention_maps import Explained
 
 FRESH_MODEL = "yolov12n.yaml"
 """Training starts from fresh weights unless a model is named: published weights are downloaded only when asked for."""
@@ -41,7 +41,9 @@ def info_flags(parser: argparse.ArgumentParser) -> None:
     """Flags of `info`."""
     parser.add_argument("model", help="a file or a name")
     add_parts(parser)
-    parser.add_argument("--imgsz", type=int, help="square input size (default 640, classifiers 224)")
+    parser.add_argument(
+        "--imgsz", type=int, help="square input size (default: that of the training, or the usual one of the name)"
+    )
     parser.add_argument("--json", action="store_true", help="print as JSON")
     add_layout(parser)
 
@@ -85,24 +87,23 @@ def trace(words: argparse.Namespace) -> int:
     if words.plot:
         draw_trace(walk, Path(words.plot))
     if words.json:
-        found = {"attention": [{**one.to_dict(), "picture": str(path)} for one, path in looks]} if looks else {}
+        found = {"attention": [*looks]} if looks else {}
         print_json({**walk.to_dict(), **found})
         return int(any(row.mark for row in walk.rows))
     print(walk.table(), flush=True)
     if looks is not None:
-        print_looks(looks, model.names)
+        print_looks(looks)
     return int(any(row.mark for row in walk.rows))
 
 
-def print_looks(looks: Iterable[tuple[Explained, Path]], names: Mapping[int, str]) -> None:
+def print_looks(looks: Iterable[Mapping[str, Any]]) -> None:
     """A line for each detection as soon as it is known; each takes seconds."""
-    head = f"{'class':<16}{'score':>7}{'deletion':>10}{'random':>8}{'insertion':>11}{'random':>8}  picture"
-    print(head, flush=True)
-    for one, path in looks:
-        faith = one.faithfulness
-        deletion = f"{faith.deletion:>10.3f}{faith.random_deletion:>8.3f}"
-        insertion = f"{faith.insertion:>11.3f}{faith.random_insertion:>8.3f}"
-        print(f"{names[one.label]:<16}{one.score:>7.3f}{deletion}{insertion}  {path}", flush=True)
+    print(f"{'class':<16}{'score':>7}{'deletion':>10}{'random':>8}{'insertion':>11}{'random':>8}  picture", flush=True)
+    for one in looks:
+        values = {name: math.nan if value is None else value for name, value in one.items()}
+        deletion = f"{values['deletion']:>10.3f}{values['random_deletion']:>8.3f}"
+        insertion = f"{values['insertion']:>11.3f}{values['random_insertion']:>8.3f}"
+        print(f"{one['name']:<16}{one['score']:>7.3f}{deletion}{insertion}  {one['picture']}", flush=True)
 
 
 def open_network(words: argparse.Namespace, *, weights: bool) -> YOLO:

@@ -29,6 +29,7 @@ from yolov12.engine.training_state import read_run
 from yolov12.errors import ConfigError
 from yolov12.folders import new_run_folder, require_space, run_parent, write_json
 from yolov12.inference.device import resolve_device
+from yolov12.losses.base import OPTIONS
 from yolov12.losses.criterion import LOSSES
 from yolov12.models.checkpoint_map import is_published_form
 from yolov12.models.detector import Detector, build_model
@@ -64,7 +65,7 @@ def start_training(
     architecture = with_anchors(architecture, start, train, config.imgsz)
     model = starting_model(architecture, names, start, config.seed)
     resolved = settle_optimizer(resolved, len(names), nominal_iterations(len(train), config))
-    check_trainable(model.config, config.freeze)
+    check_trainable(model.config, config)
     require_space(run_parent(model.config.task, config.project), disk_bytes(model))
     folder = new_run_folder(model.config.task, config.project, config.name, exist_ok=config.exist_ok)
     run = {
@@ -81,15 +82,21 @@ def start_training(
     return Trainer(TrainJob(model, names, resolved, train, val, folder, device, run))
 
 
-def check_trainable(architecture: ModelConfig, freeze: int) -> None:
-    """Raise ConfigError for what the trainer would refuse, before a folder is claimed."""
-    if freeze and not is_published_form(architecture):
-        raise ConfigError(f"--freeze {freeze}: counts the layers of the published models, and this is none of them")
+def check_trainable(architecture: ModelConfig, config: TrainConfig) -> None:
+    """Raise ConfigError for what the trainer would refuse or not heed, before a folder is claimed."""
+    if config.freeze and not is_published_form(architecture):
+        raise ConfigError(
+            f"--freeze {config.freeze}: counts the layers of the published models, and this is none of them"
+        )
     for name, head in architecture.heads.items():
         if head.kind not in LOSSES:
             raise ConfigError(
                 f"the head {name!r} of kind {head.kind!r} has no loss: add one to yolov12.losses.criterion.LOSSES"
             )
+        for option in sorted(OPTIONS - LOSSES[head.kind].options):
+            if getattr(config, option) != getattr(TrainConfig, option):
+                said = f"--{option} {getattr(config, option)}"
+                raise ConfigError(f"{said}: has no effect on the loss of {head.kind} heads; leave it out")
 
 
 def with_anchors(architecture: ModelConfig, start: ModelFile | None, index: ImageIndex, imgsz: int) -> ModelConfig:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from yolov12.engine.trace import Trace
+from yolov12.errors import UserError, printable
 from yolov12.evaluation.curves import new_figure, save_figure
 
 
 def draw_trace(trace: Trace, path: Path) -> None:
     """Write the PNG: one bar a layer, first layer at the top; marked layers in red."""
+    if path.suffix.lower() != ".png":
+        raise UserError(f"--plot {printable(path)}: must end in .png")
     rows = [row for row in reversed(trace.rows) if row.outputs]
     figure, axes = new_figure(9.0, max(4.0, 0.22 * len(rows)))
     places = range(len(rows))

@@ -48,6 +48,10 @@ class LossChoices(NamedTuple):
 
 
 DEFAULT_CHOICES = LossChoices()
+CLASS_OPTIONS = frozenset({"cls_loss", "iou_aware", "negatives", "label_smoothing"})
+BOX_OPTIONS = CLASS_OPTIONS | {"iou_loss"}
+OPTIONS = BOX_OPTIONS | {"mask_loss"}
+"""Names of the choices as options of training."""
 
 
 class Loss:
@@ -58,6 +62,8 @@ class Loss:
 
     scales_with_batch: ClassVar[bool] = True
     """The sum of the terms counts once for every image of the batch."""
+    options: ClassVar[frozenset[str]] = BOX_OPTIONS
+    """Those that it heeds."""
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from yolov12.data.sample import Targets
-from yolov12.losses.base import Loss, LossTerms
+from yolov12.losses.base import OPTIONS, Loss, LossTerms
 from yolov12.losses.detect import Foreground
 from yolov12.losses.heatmap_pose import heatmap_term
 from yolov12.losses.pose import PoseLoss
@@ -22,6 +22,8 @@ PART_OF = {"box": 0, "cls": 0, "dfl": 0, "seg": 1, "pose": 2, "kobj": 2, "heatma
 
 class MultiLoss(Loss):
     """Loss of a head for boxes, masks and keypoints on one batch."""
+
+    options = OPTIONS
 
     def prepare(self) -> None:
         """See the base."""

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from yolov12.data.sample import Targets
 from yolov12.losses.assigner import ROTATED, TaskAlignedAssigner, rotated_input
-from yolov12.losses.base import Loss, LossTerms
+from yolov12.losses.base import CLASS_OPTIONS, Loss, LossTerms
 from yolov12.losses.detect import class_term, distribution_focal_loss, flatten_outputs
 from yolov12.models.heads.detect import flatten_levels
 from yolov12.models.heads.obb import ObbOutputs
@@ -32,6 +32,8 @@ ASPECT_EPS = 1e-9
 
 class RotatedLoss(Loss):
     """Loss of a head of rotated boxes on one batch."""
+
+    options = CLASS_OPTIONS
 
     def prepare(self) -> None:
         """See the base."""

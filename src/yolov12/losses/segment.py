@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from yolov12.data.sample import Targets
-from yolov12.losses.base import Loss, LossTerms
+from yolov12.losses.base import OPTIONS, Loss, LossTerms
 from yolov12.losses.detect import DetectionLoss, Foreground
 from yolov12.models.heads.detect import DetectOutputs, flatten_levels
 from yolov12.models.heads.segment import SegmentOutputs
@@ -58,6 +58,8 @@ class MaskOutputs(Protocol):
 
 class SegmentationLoss(Loss):
     """Loss of a segmentation head on one batch."""
+
+    options = OPTIONS
 
     def prepare(self) -> None:
         """See the base."""
