@@ -193,6 +193,10 @@ def write_table(options: argparse.Namespace) -> str:
             f"| {statistics.mean(values):.3f} ({each}) | {statistics.mean(job['AP50'] for job in jobs):.3f} "
             f"| {statistics.mean(values) - base:+.3f} |"
         )
+    spreads = [statistics.variance(job["AP"] for job in jobs) for jobs in found.values() if len(jobs) > 1]
+    if spreads:
+        pooled = statistics.mean(spreads) ** 0.5
+        lines += ["", f"Standard deviation of one seed, pooled over {len(spreads)} rows: {pooled:.3f}."]
     text = "\n".join(lines) + "\n"
     (options.out / f"{options.data}.md").write_text(text, encoding="utf8")
     return text
