@@ -78,6 +78,7 @@ def test_it_trains_is_saved_and_loads(tmp_path: Path) -> None:
     model.train(data=data, project=str(tmp_path), name="run", **options)
     again = YOLO(tmp_path / "run" / "weights" / "last.safetensors")
     assert again.config.backbone == model.config.backbone
+    assert designed_options(again.metadata) == {"iou_loss": "giou"}
     trained = again.metadata["training"]["options"]
     assert trained["iou_loss"]["value"] == "giou"
     head = again.config.heads["detect"]

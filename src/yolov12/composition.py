@@ -18,7 +18,7 @@ from yolov12.api.model import YOLO
 from yolov12.config.backbones import TransformerBackboneConfig
 from yolov12.config.fields import checked_fields
 from yolov12.config.heads import AnchorHeadConfig, DetectHeadConfig
-from yolov12.config.model import STANDARD, ModelConfig
+from yolov12.config.model import CUSTOM, STANDARD, ModelConfig
 from yolov12.config.necks import AttentionPANConfig
 from yolov12.config.parse import resolve
 from yolov12.config.parts import BackboneConfig, NeckConfig
@@ -27,9 +27,6 @@ from yolov12.errors import ConfigError
 
 TransformerBackbone = TransformerBackboneConfig
 FPNPANNeck = AttentionPANConfig
-
-CUSTOM = "custom"
-"""The variant of a network that follows no named model."""
 
 
 @dataclass(frozen=True)

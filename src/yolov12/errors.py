@@ -95,7 +95,8 @@ def did_you_mean(value: object, choices: Iterable[str]) -> str:
         for choice in by_lower_case
         if len(wanted) > 3 and f"_{wanted.replace('-', '_')}_" in f"_{choice.replace('-', '_')}_"
     ]
-    close = worded or difflib.get_close_matches(wanted, by_lower_case, n=1)
+    near = difflib.get_close_matches(wanted, by_lower_case, n=1, cutoff=0.8)
+    close = near or worded or difflib.get_close_matches(wanted, by_lower_case, n=1)
     return f" Did you mean {by_lower_case[close[0]]!r}?" if close else ""
 
 

@@ -26,19 +26,23 @@ from yolov12.errors import ConfigError, UserError, printable
 from yolov12.evaluation.labels import suited
 from yolov12.inference.attention_maps import Explained, explain, overlay
 from yolov12.inference.predictor import view_of
-from yolov12.loading import is_single_class, number_names, saved_options, size_to_use
+from yolov12.loading import is_single_class, saved_options, size_to_use
 from yolov12.models.detector import Detector, build_model
 from yolov12.postprocess import NmsOptions, select
 from yolov12.samples import sample_images
 
 
 class Subject(NamedTuple):
-    """What is looked into: a network, its class names, what its file says of its training, and where it is."""
+    """What is looked into: a network, its class names, what its file says of its training, and where it is.
+
+    fresh  no file: an architecture, whose classes are those of whatever data it is shown
+    """
 
     model: Detector
     names: Mapping[int, str]
     metadata: Mapping[str, Any]
     device: torch.device
+    fresh: bool
 
     @property
     def task(self) -> str:
@@ -78,7 +82,7 @@ def walk_back(subject: Subject, data: str | Path | None, imgsz: int | None, batc
     config = resolve(TrainConfig, options).config
     single_cls, model = is_single_class(subject.metadata), subject.model
     index = load_index(source, "train", task=subject.task, single_cls=single_cls)
-    if subject.names == number_names(len(subject.names)):  # an architecture: fitted to the data, as training does
+    if subject.fresh:  # fitted to the data, as training does
         fitted = fit_to_data(model.config, len(index.names), index.keypoint_shape)
         fitted = with_anchors(fitted, None, index, config.imgsz)
         model = model if fitted == model.config else build_model(fitted, seed=0).to(subject.device)

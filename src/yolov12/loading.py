@@ -19,7 +19,7 @@ import torch
 from yolov12.checkpoint import ModelFile, fit_state, read_model_file
 from yolov12.checkpoint.model_file import MAX_PARAMETERS
 from yolov12.config.designs import FIELDS, read_design, with_parts
-from yolov12.config.model import ModelConfig
+from yolov12.config.model import CUSTOM, ModelConfig
 from yolov12.config.parse import STRIDE, report_rounding, resolve
 from yolov12.config.refit import with_num_classes
 from yolov12.config.run import ImageSize, TrainConfig, ValConfig
@@ -204,7 +204,10 @@ def saved_options(metadata: Mapping[str, Any]) -> dict[str, object]:
 
 def designed_options(metadata: Mapping[str, Any]) -> dict[str, object]:
     """Options of `train` that belong to a network's design, in place of their defaults: its box loss."""
-    return {name: metadata[name] for name in ("iou_loss",) if isinstance(metadata.get(name), str)}
+    loss = metadata.get("iou_loss")
+    if metadata.get("variant") == CUSTOM:
+        loss = saved_options(metadata).get("iou_loss", loss)
+    return {"iou_loss": loss} if isinstance(loss, str) else {}
 
 
 def is_single_class(metadata: Mapping[str, Any]) -> bool:

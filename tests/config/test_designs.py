@@ -183,6 +183,11 @@ def test_the_joint_network_takes_what_is_said_of_its_heads() -> None:
             {"heads": ["segment", "pose"], "head": "heatmap_pose"},
             "say --model.heads detect segment pose=heatmap_pose, or one of multi",
         ),
+        ({"heads": ["pose", "segment", "pose"]}, "--model.heads pose segment pose: a head is named twice"),
+        (
+            {"heads": {"detect": {"num_classes": 3}, "segment": {"num_classes": 5}, "pose": None}},
+            "--model.heads: num_classes is 3 for one head and 5 for another",
+        ),
         ({"heads": ["pose=heatmap_pose"], "head": "pose"}, "--model.head contradicts the parts of --model.heads"),
     ],
 )

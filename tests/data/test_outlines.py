@@ -48,6 +48,26 @@ def test_box_around_what_is_left(points: npt.NDArray[np.float32], expected: list
     assert (len(cut[0]) > 0) == any(expected)
 
 
+SQUARE = polygon((40, 40), (60, 40), (60, 60), (40, 60))
+
+
+def test_a_part_that_is_cut_off_leaves_no_trace() -> None:
+    """Parts are strung on a path; what leads to one outside must not lengthen what is inside."""
+    for rings in ([SQUARE, SQUARE + 100], [SQUARE + 100, SQUARE], [SQUARE - 100, SQUARE, SQUARE + 100]):
+        cut, boxes = cut_outlines([join_rings(rings)], SIZE)
+        np.testing.assert_allclose(boxes, [[40, 40, 60, 60]], atol=1e-3)
+        assert area(cut[0]) == pytest.approx(400, abs=0.1)
+
+
+def test_parts_stay_apart_when_cut_again() -> None:
+    (first,), _ = cut_outlines([C_AROUND_A_CORNER + np.float32([0, 25])], SIZE)  # two arms, joined by a path
+    np.testing.assert_allclose(cut_outlines([first - (0, 20)], SIZE)[1], [[0, 35, 10, 55]], atol=1e-3)
+    both = join_rings([SQUARE - (30, 0), SQUARE])
+    (kept,), boxes = cut_outlines([both - (20, 0)], SIZE)
+    np.testing.assert_allclose(boxes, [[0, 40, 40, 60]], atol=1e-3)
+    assert area(kept) == pytest.approx(600, abs=0.1)
+
+
 def test_outlines_inside_are_kept_as_they_are() -> None:
     points = polygon((10, 10), (50, 10), (100, 80), (0, 80))
     assert cut_outlines([points, NONE], SIZE)[0][0] is points

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from model_factory import tiny_config
-from part_factory import network
+from part_factory import BACKBONES, NECKS, network
 from scene_factory import write_data, write_model
 from yolov12 import YOLO
 from yolov12.cli.main import main
@@ -59,6 +59,29 @@ def test_single_layers_add_up_to_their_blocks() -> None:
     (block,) = [row.gradient for row in blocks.rows if row.name == "neck.out_p4"]
     assert sum(part**2 for part in parts) == pytest.approx(block**2, rel=1e-4)
     assert all(row.milliseconds >= 0 for row in trace_forward(model(), images, single=True).rows if row.outputs)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        *((backbone, "pafpn", "detect") for backbone in BACKBONES),
+        *(("yolov12", neck, "detect") for neck in NECKS),
+        *(("yolov8", "pafpn", head) for head in ("dynamic_mask", "heatmap_pose", "multi-all", "obb", "anchor")),
+    ],
+    ids="-".join,
+)
+def test_single_layers_of_all_parts(parts: tuple[str, str, str]) -> None:
+    made = build_model(network(*parts), seed=0)
+    single = trace_forward(made, torch.rand(1, 3, 64, 64), single=True)
+    counted = profile(made, 64)
+    assert sum(row.parameters for row in single.rows) == counted.parameters
+    assert sum(row.gflops for row in single.rows) == pytest.approx(counted.gflops_with_attention)
+    assert all(row.milliseconds > -0.5 for row in single.rows)
+    if parts[2] == "detect":
+        slow = resolve(TrainConfig, {"optimizer": "SGD", "lr0": 1e-5, "momentum": 0.0}).config
+        walk = trace_backward(made, BATCH, slow, single=True)
+        assert {row.mark for row in walk.rows} <= {"", "dead"}  # branches of a scale without objects are
+        assert not [row.name for row in walk.rows if row.mark and not row.name.startswith("heads.detect.box_branches")]
 
 
 def test_backward_is_the_gradient_of_the_loss() -> None:

@@ -12,7 +12,7 @@ from part_factory import HEADS
 from yolov12.config.heads import MultiHeadConfig
 from yolov12.data.sample import Targets
 from yolov12.losses.base import Gains
-from yolov12.losses.heatmap_pose import heatmap_term
+from yolov12.losses.heatmap_pose import gaussians, heatmap_term
 from yolov12.losses.multi import MultiLoss
 from yolov12.losses.pose import PoseLoss
 from yolov12.losses.segment import SegmentationLoss
@@ -52,17 +52,22 @@ def test_the_terms_are_those_of_the_single_losses() -> None:
         torch.testing.assert_close(terms[name], value)
 
 
-def test_heatmaps_learn_from_pictures_whose_objects_are_all_labelled() -> None:
+def test_heatmaps_learn_nothing_where_an_object_is_not_labelled() -> None:
     config = HEADS["multi-all"]
     raw = outputs(config)
     loss = MultiLoss(STRIDES, GAINS, "r8363", config)
     expected = heatmap_term(raw.heatmaps, TARGETS, 8)
     torch.testing.assert_close(loss(raw, TARGETS)["heatmap"], expected * GAINS.heatmap)
     points = TARGETS.keypoints_input.clone()
-    points[2] = 0  # the only object of the second picture
-    told = heatmap_term(raw.heatmaps[:1], TARGETS._replace(keypoints_input=points), 8)
-    found = loss(raw, TARGETS._replace(keypoints_input=points))["heatmap"]
-    torch.testing.assert_close(found, told * GAINS.heatmap)
+    points[1] = 0  # the second object of the first picture, in 30 20 60 60
+    some = TARGETS._replace(keypoints_input=points)
+    wanted, count = gaussians(some, (8, 8), 2, 8)
+    told = torch.ones(2, 1, 8, 8)
+    told[0, :, 2:8, 4:8] = 0  # the cells whose middles lie in that box
+    told = torch.maximum(told, (wanted > 0).float())
+    expected = (told * (raw.heatmaps - wanted).square()).sum() / count
+    torch.testing.assert_close(loss(raw, some)["heatmap"], expected * GAINS.heatmap)
+    assert told.min() == 0
 
 
 def test_the_unified_head_decodes_like_its_parts() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Self, Unpack
 
@@ -191,13 +191,25 @@ class YOLO(Predicting):
         return look(self._subject(), image, imgsz, conf)
 
     def draw_attention(
-        self, image: str | Path | None, folder: Path, *, imgsz: int | None = None
-    ) -> Iterator[dict[str, Any]]:
-        """What `explain` says, one by one, with the picture of each map over the canvas, written into `folder`."""
-        return draw_looks(self._subject(), image, folder, imgsz)
+        self,
+        image: str | Path | None,
+        folder: Path,
+        *,
+        imgsz: int | None = None,
+        report: Callable[[dict[str, Any]], None] = lambda one: None,
+    ) -> list[dict[str, Any]]:
+        """What `explain` says, with the picture of each map over the canvas, written into `folder`.
+
+        Each takes seconds; `report` is called with one as soon as it is known.
+        """
+        found = []
+        for one in draw_looks(self._subject(), image, folder, imgsz):
+            report(one)
+            found.append(one)
+        return found
 
     def _subject(self) -> Subject:
-        return Subject(self.model, self.names, self.metadata, self.device)
+        return Subject(self.model, self.names, self.metadata, self.device, fresh=self.path is None)
 
     def to(self, device: str | int | torch.device) -> YOLO:
         """Move the model; later calls run there unless they name another device."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,31 +79,33 @@ def trace(words: argparse.Namespace) -> int:
     from yolov12.api.model import draw_trace
 
     model = open_network(words, weights=False)
-    looks = None
-    if words.attention:
-        looks = model.draw_attention(words.image, Path(words.attention), imgsz=words.imgsz)
     size = {"imgsz": words.imgsz, "batch": words.batch}
     walk = model.trace(words.image, data=words.data, backward=words.backward, single=words.single, **size)
     if words.plot:
         draw_trace(walk, Path(words.plot))
     if words.json:
-        found = {"attention": [*looks]} if looks else {}
+        found = {}
+        if words.attention:
+            found = {"attention": model.draw_attention(words.image, Path(words.attention), imgsz=words.imgsz)}
         print_json({**walk.to_dict(), **found})
-        return int(any(row.mark for row in walk.rows))
-    print(walk.table(), flush=True)
-    if looks is not None:
-        print_looks(looks)
+    else:
+        print(walk.table(), flush=True)
+        if words.attention:
+            print(LOOKS, flush=True)
+            model.draw_attention(words.image, Path(words.attention), imgsz=words.imgsz, report=print_look)
     return int(any(row.mark for row in walk.rows))
 
 
-def print_looks(looks: Iterable[Mapping[str, Any]]) -> None:
-    """A line for each detection as soon as it is known; each takes seconds."""
-    print(f"{'class':<16}{'score':>7}{'deletion':>10}{'random':>8}{'insertion':>11}{'random':>8}  picture", flush=True)
-    for one in looks:
-        values = {name: math.nan if value is None else value for name, value in one.items()}
-        deletion = f"{values['deletion']:>10.3f}{values['random_deletion']:>8.3f}"
-        insertion = f"{values['insertion']:>11.3f}{values['random_insertion']:>8.3f}"
-        print(f"{one['name']:<16}{one['score']:>7.3f}{deletion}{insertion}  {one['picture']}", flush=True)
+LOOKS = f"{'class':<16}{'score':>7}{'deletion':>10}{'random':>8}{'insertion':>11}{'random':>8}  picture"
+"""Over the lines of `print_look`."""
+
+
+def print_look(one: Mapping[str, Any]) -> None:
+    """A line for a detection."""
+    values = {name: math.nan if value is None else value for name, value in one.items()}
+    deletion = f"{values['deletion']:>10.3f}{values['random_deletion']:>8.3f}"
+    insertion = f"{values['insertion']:>11.3f}{values['random_insertion']:>8.3f}"
+    print(f"{one['name']:<16}{one['score']:>7.3f}{deletion}{insertion}  {one['picture']}", flush=True)
 
 
 def open_network(words: argparse.Namespace, *, weights: bool) -> YOLO:

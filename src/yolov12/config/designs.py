@@ -35,7 +35,7 @@ def with_parts(config: ModelConfig, parts: Mapping[str, object]) -> ModelConfig:
     for role in parts:
         if role not in ROLES:
             raise ConfigError(f"{role!r} is not a part.{did_you_mean(role, ROLES)} Parts: {', '.join(ROLES)}")
-    said = {role: part for role, part in parts.items() if part not in (None, "", [])}
+    said = {role: part for role, part in parts.items() if part not in (None, "", [], {})}
     chosen: dict[str, object] = {}
     if "heads" in said:
         heads = _by_task(said.pop("heads"))
@@ -54,8 +54,13 @@ def with_parts(config: ModelConfig, parts: Mapping[str, object]) -> ModelConfig:
         return config
     own = chosen.pop(config.task, None) or said.get("head", config.heads[config.task].kind)
     head = _head(config, own, neck)
+    before = head
     for task, part in chosen.items():
-        head = _with_part(config, head, task, part, neck)
+        fields = _said_of_part(config, head, task, part, neck)
+        for name, value in fields.items():
+            if (known := getattr(head, name)) not in (value, getattr(before, name)):
+                raise ConfigError(f"--model.heads: {name} is {known} for one head and {value} for another")
+        head = dataclasses.replace(head, **fields)
     changed = dataclasses.replace(config, backbone=backbone, neck=neck, heads={config.task: head})
     return changed if changed == config else dataclasses.replace(changed, layout=STANDARD)
 
@@ -65,6 +70,8 @@ def _by_task(heads: object) -> dict[str, object]:
     if isinstance(heads, Mapping):
         return {str(name): part for name, part in heads.items()}
     words = [str(word).partition("=") for word in (heads if isinstance(heads, (list, tuple)) else [heads])]
+    if len({name for name, _, _ in words}) < len(words):
+        raise ConfigError(f"--model.heads {' '.join(map(str, heads))}: a head is named twice")  # type: ignore[call-overload]
     return {name: kind for name, _, kind in words}
 
 
@@ -72,8 +79,10 @@ def joint_task(heads: Iterable[str]) -> str:
     """The task of a network with several heads, by the tasks that they are named after."""
     names = list(heads)
     for name in names:
-        if name not in TASKS:
-            raise ConfigError(f"--model.heads {name!r}: choose from {', '.join(PUBLISHED)}.{did_you_mean(name, TASKS)}")
+        if name not in PUBLISHED:
+            raise ConfigError(
+                f"--model.heads {name!r}: choose from {', '.join(PUBLISHED)}.{did_you_mean(name, PUBLISHED)}"
+            )
     if set(names) == {"classify"}:
         return "classify"
     wanted = frozenset(names) - {"detect"} or frozenset({"detect"})
@@ -162,15 +171,17 @@ def _head(config: ModelConfig, said: object, neck: NeckConfig | None) -> HeadCon
     return _part("head", said, choices, fitted)
 
 
-def _with_part(config: ModelConfig, head: HeadConfig, task: str, said: object, neck: NeckConfig | None) -> HeadConfig:
-    """The head of all tasks, with what is said of the head of one of them."""
+def _said_of_part(
+    config: ModelConfig, head: HeadConfig, task: str, said: object, neck: NeckConfig | None
+) -> dict[str, Any]:
+    """Fields of the head of all tasks that differ because of what is said of the head of one of them."""
     alone = _of_task(config, task)
     usual, wanted = (_head(alone, part, neck) for part in (alone.heads[task].kind, said))
     fields = {field.name: getattr(wanted, field.name) for field in dataclasses.fields(wanted)}
     changed = {name: value for name, value in fields.items() if value != getattr(usual, name, None)}
     if foreign := [name for name in changed if not hasattr(head, name)]:
         raise ConfigError(f"--model.heads {task}: a head {wanted.kind!r} goes with no other one ({', '.join(foreign)})")
-    return dataclasses.replace(head, **changed)
+    return changed
 
 
 def _part(role: str, said: object, kinds: Mapping[str, type[P]], usual: Callable[[str], P]) -> P:

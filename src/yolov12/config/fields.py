@@ -61,6 +61,8 @@ def _field_value(where: str, kind: Any, value: object) -> object:
             raise ConfigError(f"{where} = {value!r}: expected {kind.__name__}, got {type(value).__name__}")
     elif typing.get_origin(kind) is tuple:
         items = typing.get_args(kind)
+        if set(items) - {int, Ellipsis}:
+            return value
         count = None if Ellipsis in items else len(items)
         if not isinstance(value, (list, tuple)) or any(type(number) is not int for number in value):
             raise ConfigError(f"{where} = {value!r}: expected a list of whole numbers")

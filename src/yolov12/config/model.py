@@ -18,6 +18,8 @@ from yolov12.errors import ConfigError, did_you_mean
 LAYOUTS = ("turbo", "v1.0")
 STANDARD = "standard"
 """The only layout of the families that were published in one."""
+CUSTOM = "custom"
+"""The variant of a network that follows no named model."""
 
 
 class NormConfig(NamedTuple):

@@ -13,6 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 Points = npt.NDArray[np.float32]
+MIN_POINTS = 3
+"""Of an outline that encloses something."""
+SAME = 1e-3
+"""Points that differ by less, in pixels along an axis, are one."""
 
 
 def join_rings(rings: Sequence[Points]) -> Points:
@@ -64,7 +68,37 @@ def cut_outline(points: Points, size: tuple[int, int]) -> Points:
     rings = [points]
     for axis, limit, inwards in ((0, 0, 1), (1, 0, 1), (0, size[1], -1), (1, size[0], -1)):
         rings = [part for ring in rings for part in cut_at_edge(ring, axis, limit, inwards)]
-    return join_rings(rings)
+    if len(rings) == 1 and rings[0] is points:
+        return points
+    blunt = [without_spikes(ring) for ring in rings]
+    return join_rings([ring for ring in blunt if len(ring) > MIN_POINTS - 1])
+
+
+def without_spikes(points: Points) -> Points:
+    """An outline (P, 2) without paths there and back, such as one to a ring that has been cut off."""
+    kept: list[tuple[float, float]] = []
+    for x, y in points.tolist():
+        point = (x, y)
+        while kept and _near(point, kept[-1]):
+            kept.pop()
+        if len(kept) > 1 and _near(point, kept[-2]):
+            kept.pop()
+        else:
+            kept.append(point)
+    while len(kept) > MIN_POINTS - 1:  # the same across the seam of last and first
+        if _near(kept[-1], kept[0]):
+            kept.pop()
+        elif _near(kept[-2], kept[0]):
+            del kept[-1], kept[-1]
+        elif _near(kept[-1], kept[1]):
+            del kept[0], kept[0]
+        else:
+            break
+    return np.array(kept, np.float32).reshape(-1, 2)
+
+
+def _near(first: tuple[float, float], second: tuple[float, float]) -> bool:
+    return abs(first[0] - second[0]) < SAME and abs(first[1] - second[1]) < SAME
 
 
 def cut_at_edge(points: Points, axis: int, limit: float, inwards: int) -> list[Points]:

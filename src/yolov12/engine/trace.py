@@ -112,14 +112,17 @@ def trace_forward(model: Detector, images: Tensor, *, single: bool = False) -> T
     height, width = images.shape[2:]
     counted = {row.name: row for row in profile(model, (height, width), single=single).layers}
     medians = {name: statistics.median(found[1:]) if found else 0.0 for name, found in times.items()}
+    own = dict(medians)
+    for name, inside in medians.items():  # of a layer with others inside, the time that is its own
+        if around := max((other for other in medians if name.startswith(f"{other}.")), key=len, default=""):
+            own[around] -= inside
     rows = tuple(
         TraceRow(
             name,
             *shapes.get(name, ((), ())),
             counted[name].parameters,
             counted[name].gflops + counted[name].attention_gflops,
-            # Of a layer with others inside: the time that is its own.
-            medians[name] - sum(time for other, time in medians.items() if other.startswith(f"{name}.")),
+            own[name],
         )
         for name in counted
     )
@@ -138,7 +141,10 @@ def trace_backward(model: Detector, batch: Batch, config: TrainConfig, *, single
     criterion = Criterion(model.config, rules=config.rules)
     terms = criterion(model(images), batch.targets)
     torch.autograd.backward(criterion.total(terms, len(images)))
-    weights = {name: [*layer.parameters(recurse=not single)] for name, layer in layers_of(model, single=single).items()}
+    weights = {
+        name: [value for value in layer.parameters(recurse=not single) if value.requires_grad and value.numel()]
+        for name, layer in layers_of(model, single=single).items()
+    }
     before = {name: [value.detach().clone() for value in values] for name, values in weights.items()}
     gradients = {name: _norm([value.grad for value in values]) for name, values in weights.items()}
     optimizer = build_optimizer(model, config, model.config.num_classes, FEW_ITERATIONS)
@@ -151,8 +157,8 @@ def trace_backward(model: Detector, batch: Batch, config: TrainConfig, *, single
         after = [value.detach() for value in weights[row.name]]
         change = _norm([new - old for new, old in zip(after, before[row.name], strict=True)])
         size = _norm(list(before[row.name]))
-        update = change / size if size else math.inf
-        mark = _mark(gradients[row.name] / len(images), update)
+        update = change / size if size else None  # weights that begin at 0 have no size to compare with
+        mark = _mark(gradients[row.name] / len(images), update or 0.0)
         rows.append(replace(row, gradient=gradients[row.name], update=update, mark=mark))
     described = f"{type(optimizer).__name__}, learning rate {optimizer.param_groups[0]['lr']:g}"
     losses = {name: float(value.detach()) for name, value in terms.items()}

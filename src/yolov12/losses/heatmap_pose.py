@@ -29,7 +29,7 @@ class HeatmapPoseLoss(PoseLoss):
 def heatmap_term(heatmaps: Tensor, targets: Targets, stride: int, *, partial: bool = False) -> Tensor:
     """Squared errors of heatmaps (B, K, H, W) over the number of labelled keypoints.
 
-    partial  objects may not be labelled for keypoints: pictures with such an object say nothing of where there is none
+    partial  objects may not be labelled for keypoints: inside their boxes nothing says where there is none
     """
     with torch.autocast(heatmaps.device.type, enabled=False):
         heatmaps = heatmaps.float()
@@ -38,11 +38,22 @@ def heatmap_term(heatmaps: Tensor, targets: Targets, stride: int, *, partial: bo
         wanted, count = gaussians(targets, (heatmaps.shape[2], heatmaps.shape[3]), len(heatmaps), stride)
         errors = (heatmaps - wanted).square()
         if partial:
-            unlabelled = (targets.keypoints_input[..., 2] == 0).all(1)
-            told = torch.ones(len(heatmaps), device=heatmaps.device)
-            told[targets.image_index[unlabelled]] = 0
-            errors = errors * told[:, None, None, None]
+            errors = errors * ((wanted > 0) | ~covered(targets, wanted, stride)[:, None])
         return errors.sum() / max(count, 1)
+
+
+def covered(targets: Targets, maps: Tensor, stride: int) -> Tensor:
+    """(B, H, W) bool: which cells of maps (B, K, H, W) lie in the box of an object without labelled keypoints."""
+    if targets.keypoints_input is None:
+        raise ValueError("targets without keypoints have none to be labelled")
+    without = (targets.keypoints_input[..., 2] == 0).all(1).nonzero()[:, 0]  # (n,)
+    boxes = targets.boxes_input.index_select(0, without) / stride  # (n, 4) cells
+    rows, columns = (torch.arange(side, device=maps.device) + 0.5 for side in maps.shape[2:])
+    across = (columns >= boxes[:, :1]) & (columns <= boxes[:, 2:3])  # (n, W)
+    down = (rows >= boxes[:, 1:2]) & (rows <= boxes[:, 3:])  # (n, H)
+    inside = (down[:, :, None] & across[:, None]).float()  # (n, H, W)
+    found = maps.new_zeros(len(maps), *maps.shape[2:])
+    return found.index_add(0, targets.image_index.index_select(0, without), inside) > 0
 
 
 def gaussians(targets: Targets, size: tuple[int, int], images: int, stride: int) -> tuple[Tensor, int]:

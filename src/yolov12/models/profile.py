@@ -127,7 +127,9 @@ def layers_of(model: Detector, *, single: bool = False) -> dict[str, nn.Module]:
         return {
             name: module
             for name, module in model.named_modules()
-            if not [*module.children()] or [*module.parameters(recurse=False)] or isinstance(module, Attention)
+            if not [*module.children()]
+            or [*module.parameters(recurse=False)]
+            or isinstance(module, (Attention, DynamicConv))
         }
     layers: dict[str, nn.Module] = {}
     waiting = [("backbone", model.backbone), ("neck", model.neck), ("heads", model.heads)]
@@ -155,7 +157,9 @@ def _output_shapes(module: nn.Module, outputs: object) -> tuple[tuple[int, ...],
 
 
 def shapes_of(values: object) -> tuple[tuple[int, ...], ...]:
-    """Shapes without the batch of all tensors in a nest of tuples, lists and dicts."""
+    """Shapes without the batch of all tensors in a nest of tuples, lists and dicts; numbers have none."""
+    if isinstance(values, int):
+        return ()
     if isinstance(values, Tensor):
         return (tuple(values.shape[1:]),)
     if isinstance(values, dict):

@@ -66,6 +66,7 @@ class TakingTurns(ABC):
     """The library's name as its makers write it."""
 
     def __init__(self, path: Path, opened: Opened) -> None:
+        self.require()
         cpu_only(opened, self.title)
         with reading(path):
             self.artefact = self.load(path, opened)
@@ -76,6 +77,10 @@ class TakingTurns(ABC):
         """Outputs of a batch of the size that the file is for."""
         with self._turn:
             return float_outputs(self.infer(blob(images)))
+
+    @abstractmethod
+    def require(self) -> None:
+        """Import the library; SetupError where it is missing or this system cannot run it."""
 
     @abstractmethod
     def load(self, path: Path, opened: Opened) -> Artefact:

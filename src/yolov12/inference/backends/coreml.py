@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolov12.artefact import Artefact, read_artefact
-from yolov12.errors import SetupError, printable
+from yolov12.errors import SetupError
 from yolov12.extras import require
 from yolov12.inference.backends.base import DESCRIPTION, Opened, TakingTurns
 
@@ -21,11 +21,15 @@ class CoreMLBackend(TakingTurns):
 
     name, title = "coreml", "Core ML"
 
-    def load(self, path: Path, opened: Opened) -> Artefact:
+    def require(self) -> None:
         """See the base."""
         if platform.system() != "Darwin":
-            raise SetupError(f"{printable(path)}: Core ML packages run on macOS only")
-        library = require("coremltools", "coreml")
+            raise SetupError("Core ML packages run on macOS only")
+        self._library = require("coremltools", "coreml")
+
+    def load(self, path: Path, opened: Opened) -> Artefact:
+        """See the base."""
+        library = self._library
         units = library.ComputeUnit.CPU_ONLY if opened.device == "cpu" else library.ComputeUnit.ALL
         self._model = library.models.MLModel(str(path), compute_units=units)
         return read_artefact(self._model.user_defined_metadata.get(DESCRIPTION))

@@ -21,11 +21,14 @@ class ExecuTorchBackend(TakingTurns):
 
     name, title = "executorch", "ExecuTorch"
 
+    def require(self) -> None:
+        """See the base."""
+        self._runtime, self._torch = require("executorch.runtime", "executorch"), require("torch", "cpu")
+
     def load(self, path: Path, opened: Opened) -> Artefact:
         """See the base."""
-        runtime, self._torch = require("executorch.runtime", "executorch"), require("torch", "cpu")
         artefact = described(path)
-        self._program = runtime.Runtime.get().load_program(contents(path / MODEL_FILE, MAGIC))
+        self._program = self._runtime.Runtime.get().load_program(contents(path / MODEL_FILE, MAGIC))
         self._method = self._program.load_method("forward")
         return artefact
 

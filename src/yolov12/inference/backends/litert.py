@@ -21,12 +21,15 @@ class LiteRTBackend(TakingTurns):
 
     name, title = "litert", "LiteRT"
 
+    def require(self) -> None:
+        """See the base."""
+        self._library = require("ai_edge_litert.interpreter", "litert")
+
     def load(self, path: Path, opened: Opened) -> Artefact:
         """See the base."""
-        library = require("ai_edge_litert.interpreter", "litert")
         artefact = described(path)
         content = contents(path / MODEL_FILE, MAGIC)
-        interpreter = library.Interpreter(model_content=content, num_threads=opened.cores)
+        interpreter = self._library.Interpreter(model_content=content, num_threads=opened.cores)
         interpreter.allocate_tensors()
         self._run = interpreter.get_signature_runner()
         (self._input,) = self._run.get_input_details()
