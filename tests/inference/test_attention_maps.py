@@ -79,7 +79,7 @@ def test_a_map_of_what_matters_is_faithful(monkeypatch: pytest.MonkeyPatch) -> N
     right[1, 2] = 1
     boxes, labels = torch.tensor([[64.0, 32, 96, 64]]), torch.tensor([0])
     base, left = (float(brightness(model, picture, boxes, labels)) for picture in (canvas, blur(canvas)))
-    watched = Watched(model, canvas, boxes, labels)
+    watched = Watched(model, canvas, blur(canvas), boxes, labels)
     orders = [weights.flatten().argsort(descending=True) for weights in (right, -right)]
     good, bad = ((areas(watched, order, (4, 4))[0] / base).tolist() for order in orders)
     random = (random_areas(watched, (4, 4))[0] / base).tolist()

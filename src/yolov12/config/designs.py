@@ -69,10 +69,11 @@ def _by_task(heads: object) -> dict[str, object]:
     """What is said of each head, by the task that it is named after; TASK=KIND in a list of words."""
     if isinstance(heads, Mapping):
         return {str(name): part for name, part in heads.items()}
-    words = [str(word).partition("=") for word in (heads if isinstance(heads, (list, tuple)) else [heads])]
-    if len({name for name, _, _ in words}) < len(words):
-        raise ConfigError(f"--model.heads {' '.join(map(str, heads))}: a head is named twice")  # type: ignore[call-overload]
-    return {name: kind for name, _, kind in words}
+    words = [str(word) for word in (heads if isinstance(heads, (list, tuple)) else [heads])]
+    said: dict[str, object] = {name: kind for name, _, kind in (word.partition("=") for word in words)}
+    if len(said) < len(words):
+        raise ConfigError(f"--model.heads {' '.join(words)}: a head is named twice")
+    return said
 
 
 def joint_task(heads: Iterable[str]) -> str:

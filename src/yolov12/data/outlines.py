@@ -71,7 +71,7 @@ def cut_outline(points: Points, size: tuple[int, int]) -> Points:
     if len(rings) == 1 and rings[0] is points:
         return points
     blunt = [without_spikes(ring) for ring in rings]
-    return join_rings([ring for ring in blunt if len(ring) > MIN_POINTS - 1])
+    return join_rings([ring for ring in blunt if len(ring) >= MIN_POINTS])
 
 
 def without_spikes(points: Points) -> Points:
@@ -85,7 +85,7 @@ def without_spikes(points: Points) -> Points:
             kept.pop()
         else:
             kept.append(point)
-    while len(kept) > MIN_POINTS - 1:  # the same across the seam of last and first
+    while len(kept) >= MIN_POINTS:  # the same across the seam of last and first
         if _near(kept[-1], kept[0]):
             kept.pop()
         elif _near(kept[-2], kept[0]):

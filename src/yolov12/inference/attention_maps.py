@@ -69,7 +69,7 @@ def explain(model: Detector, canvas: Tensor, boxes: Tensor, labels: Tensor) -> I
     They come one by one: each takes some 34 passes, and the first 136 more, whose random pictures serve all.
     """
     weights, size = attention_weights(model, canvas)
-    return _explained(Watched(model, canvas, boxes, labels), weights, size) if len(boxes) else iter(())
+    return _explained(Watched(model, canvas, blur(canvas), boxes, labels), weights, size) if len(boxes) else iter(())
 
 
 def _explained(watched: Watched, weights: Tensor, size: tuple[int, int]) -> Iterator[Explained]:
@@ -121,16 +121,19 @@ def attention_weights(model: Detector, canvas: Tensor) -> tuple[Tensor, tuple[in
     return joined, (height, width)
 
 
-class Watched:
-    """Detections, with boxes (N, 4) and labels (N,), whose scores are watched while their picture is blurred."""
+class Watched(NamedTuple):
+    """Detections, with boxes (N, 4) and labels (N,), whose scores are watched while their canvas is blurred."""
 
-    def __init__(self, model: Detector, canvas: Tensor, boxes: Tensor, labels: Tensor) -> None:
-        self.model, self.canvas, self.boxes, self.labels = model, canvas, boxes, labels
-        self.blurred = blur(canvas)
+    model: Detector
+    canvas: Tensor
+    blurred: Tensor
+    boxes: Tensor
+    labels: Tensor
 
     def only(self, number: int) -> Watched:
         """One of them."""
-        return Watched(self.model, self.canvas, self.boxes[number : number + 1], self.labels[number : number + 1])
+        one = slice(number, number + 1)
+        return self._replace(boxes=self.boxes[one], labels=self.labels[one])
 
 
 def areas(watched: Watched, order: Tensor, size: tuple[int, int]) -> Tensor:
