@@ -59,6 +59,11 @@ def test_a_config_is_taken_as_it_is() -> None:
         with_parts(model_config("yolov12n"), {"backbone": neck})
 
 
+def test_a_family_is_named() -> None:
+    config = with_parts(model_config("yolov12s"), {"backbone": "csp"})
+    assert config.backbone == model_config("yolo11s").backbone
+
+
 def test_the_head_follows_the_neck_and_keeps_what_it_knows() -> None:
     pose = model_config("yolov12n-pose", num_classes=2, keypoints=(5, 2))
     config = with_parts(pose, {"neck": "context_bifpn", "head": "heatmap_pose"})

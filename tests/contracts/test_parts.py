@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import pytest
 import torch
 
 from model_factory import leaves
 from part_factory import BACKBONES, HEADS, NECKS, PAIRS, PRODUCT, network
 from yolov12.checkpoint.model_file import check_state
-from yolov12.config.backbones import BACKBONE_CONFIGS, TimmBackboneConfig
+from yolov12.config.backbones import BACKBONE_CONFIGS
 from yolov12.config.heads import HEAD_CONFIGS
 from yolov12.config.model import ModelConfig
 from yolov12.config.necks import NECK_CONFIGS
@@ -47,7 +45,7 @@ def idle_names(model: Detector, head: str) -> list[str]:
 
 
 def test_registered_means_tested() -> None:
-    assert {part.kind for part in BACKBONES.values()} == set(BACKBONE_CONFIGS) - {"timm"}
+    assert {part.kind for part in BACKBONES.values()} == set(BACKBONE_CONFIGS) - {"timm"}  # tests/models/test_timm.py
     assert {part.kind for part in NECKS.values()} == set(NECK_CONFIGS)
     assert {part.kind for part in HEADS.values()} == set(HEAD_CONFIGS) == set(LOSSES)
 
@@ -100,16 +98,6 @@ def test_the_profile_counts_all_parameters(backbone: str) -> None:
         config = network(backbone, neck, "detect")
         expected = sum(parameter.numel() for parameter in build_model(config, seed=0).parameters())
         assert profile(build_model(config, seed=0), 64).parameters == expected
-
-
-@pytest.mark.skipif(importlib.util.find_spec("timm") is None, reason="timm is an extra")
-def test_timm_backbone() -> None:
-    config = network("hybrid", "pafpn", "detect")
-    changed = ModelConfig.from_dict(
-        {**config.to_dict(), "backbone": {"kind": "timm", "name": TimmBackboneConfig().name}}
-    )
-    model = build_model(changed, seed=0).eval()
-    assert [tuple(level.shape[2:]) for level in model.backbone(images())] == [(8, 8), (4, 4), (2, 2)]
 
 
 def test_a_head_of_ones_own_is_run_as_it_is() -> None:

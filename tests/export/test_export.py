@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -172,6 +173,7 @@ def test_eight_bits_and_fine_tuning(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "int8: fine-tuning, pass 1 of 1: loss" in captured.err
+    assert re.search(r"int8: \d+\.\d -> \d+\.\d ms for \d+x\d+ on this processor", captured.err)
     artefact = YOLO(path).artefact
     assert artefact.precision == "int8"
     assert (artefact.source["calibration"], artefact.source["finetune"]) == (8, 1)

@@ -24,6 +24,9 @@ ROLES = ("backbone", "neck", "head", "heads")
 FIELDS = ("model", "num_classes", *ROLES)
 """Of a YAML that describes a network."""
 
+SYNONYMS = {"csp": "yolo11"}
+"""What a family of parts is called, and the newest part of it."""
+
 TOGETHER = ("detect", "segment", "pose")
 """Heads of the largest joint network."""
 
@@ -194,6 +197,7 @@ def _part(role: str, said: object, kinds: Mapping[str, type[P]], usual: Callable
         return said  # type: ignore[return-value]
     fields = {"kind": said} if isinstance(said, str) else dict(require_mapping(where, said))
     kind = fields.pop("kind", None)
+    kind = SYNONYMS.get(kind, kind) if isinstance(kind, str) else kind
     if not isinstance(kind, str) or kind not in kinds:
         raise ConfigError(f"{where} {kind!r}: choose from {', '.join(sorted(kinds))}.{did_you_mean(kind, kinds)}")
     return dataclasses.replace(usual(kind), **checked_fields(f"{where}.{kind}", kinds[kind], fields))
