@@ -57,7 +57,7 @@ class Chooser:
             if not self._settled:
                 self._look(imgsz, verbose=verbose)
             if self._chosen is not None and precision in ("auto", self._chosen.precision):
-                return self._chosen
+                return self._chosen.for_one_call()
         return otherwise()
 
     def tune(self, imgsz: int) -> Choice:
@@ -75,7 +75,7 @@ class Chooser:
                 folder = self._home / name
                 choice = read_choice(folder) or tune(self._file(), folder, imgsz, only=name)
                 self._opened[name, precision] = open_exported(folder / choice.file, Opened("cpu", precision))
-            return self._opened[name, precision]
+            return self._opened[name, precision].for_one_call()
 
     @property
     def _home(self) -> Path:

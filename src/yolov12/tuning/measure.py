@@ -67,7 +67,9 @@ def tune(file: ModelFile, folder: Path, imgsz: int, *, only: str = "") -> Choice
     for name, path in made.items():
         for precision in ("auto", "bf16"):
             with contextlib.suppress(YoloError):  # a precision that this processor has not
-                opened = open_exported(path, Opened("cpu", precision))
+                general = open_exported(path, Opened("cpu", precision))
+                general.prepare(canvas.shape)
+                opened = general.for_one_call()
                 label = f"{name} {opened.precision}"
                 apart = differences(reference, opened(canvas), file.config.task, file.config.num_classes)
                 if agree(apart, LIMITS):
