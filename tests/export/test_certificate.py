@@ -110,3 +110,24 @@ def test_nan_fails(model: YOLO, check: Check) -> None:
     reference = TorchRuntime(model.model)
     found = certify(reference, ExportedRuntime(Broken(reference, artefact, "")), check)
     assert any("scores differ by None" in text for text in found["failures"])
+
+
+@pytest.mark.parametrize("change", ["nothing", "weight", "channels", "letterbox"])
+def test_few_detections_are_not_counted_but_all_outputs_are(
+    model: YOLO, bccd_yaml: Path, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("yolov12.export.certificate.CONFIDENCES", (0.25,))
+    index = load_index(str(bccd_yaml), "val", fraction=0.02)
+    found = certificate(model, Check(index, False, "bccd"), change)
+    assert 0 < found["detections"] < 100
+    assert "agreement" not in found["limits"]
+    assert bool(found["failures"]) == (change != "nothing")
+
+
+def test_fresh_weights_may_be_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """To see how fast an architecture is: nothing is found, and it says how little the check then says."""
+    path = YOLO("yolov12n.yaml").export(
+        format="torchscript", imgsz=64, images=2, output=tmp_path / "fresh.torchscript", verbose=False
+    )
+    assert YOLO(path).artefact.certificate["detections"] == 0
+    assert "nothing was found on the pictures, so the check says little" in capsys.readouterr().err
