@@ -30,7 +30,7 @@ TARGETS = Targets(
 
 @pytest.fixture(scope="module", autouse=True)
 def operators() -> torch.library.Library | None:
-    """What torchvision declares by itself, where its usual wheel, which is for CUDA, does not load beside a CPU torch."""
+    """Operators of torchvision, for where its usual wheel, which is for CUDA, does not load beside a CPU torch."""
     try:
         import torchvision  # noqa: F401
     except (ImportError, OSError, RuntimeError):
