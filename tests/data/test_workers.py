@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import time
@@ -53,6 +54,24 @@ def refuse(task: int, at: Callable[[int], None]) -> int:
     return task
 
 
+class Stuck:
+    """As objects of some libraries: its destructor waits for a thread that a child does not have."""
+
+    def __init__(self) -> None:
+        self.own, self.cycle = os.getpid(), self
+
+    def __del__(self) -> None:
+        if os.getpid() != self.own:
+            time.sleep(1000)
+
+
+def collect(task: int, at: Callable[[int], None]) -> int:
+    at(task)
+    assert gc.isenabled()
+    gc.collect()
+    return task
+
+
 def results(work: Callable[[int, Callable[[int], None]], int], count: int = 2) -> list[int]:
     pool = WorkerPool(work, count, lambda image: f"picture{image}.jpg")
     try:
@@ -101,3 +120,18 @@ def test_discarded_tasks_leave_nothing_behind() -> None:
     pool.submit(5)
     assert pool.receive() == 25
     pool.close()
+
+
+def test_workers_do_not_collect_what_they_inherit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "HANG_SECONDS", 2.0)
+    gc.disable()
+    try:
+        Stuck()
+        pool = WorkerPool(collect, 1, str)
+        assert not gc.isenabled()
+        pool.submit(1)
+        assert pool.receive() == 1
+        pool.close()
+    finally:
+        gc.enable()
+        gc.collect()

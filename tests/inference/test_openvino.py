@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +20,7 @@ from yolov12.export.tracing import quietly
 from yolov12.extras import require
 from yolov12.inference.backends import openvino
 from yolov12.inference.backends.base import DESCRIPTION_FILE, Canvases, Opened
-from yolov12.inference.backends.openvino import UsualShapes
+from yolov12.inference.backends.openvino import OpenVINOBackend, UsualShapes
 from yolov12.inference.exported import ExportedRuntime, open_exported
 from yolov12.models.detector import build_model
 
@@ -39,8 +42,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def canvas(height: int = 64, width: int = 96, count: int = 1) -> Canvases:
-    return np.random.default_rng(0).integers(0, 256, (count, height, width, 3), np.uint8)
+def canvas(height: int = 64, width: int = 96, count: int = 1, seed: int = 0) -> Canvases:
+    return np.random.default_rng(seed).integers(0, 256, (count, height, width, 3), np.uint8)
 
 
 def wait() -> None:
@@ -49,52 +52,83 @@ def wait() -> None:
             thread.join()
 
 
-def test_what_comes_often_is_compiled_for_the_next_call(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_comes_often_is_compiled_for_the_next_calls(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openvino, "OFTEN", 3)
-    compiled: list[tuple[int, ...]] = []
-    runtime = open_exported(folder, Opened("cpu", "fp32"))
-    usual = runtime._backend._usual  # type: ignore[attr-defined]
-    monkeypatch.setattr(usual, "_compile_for", lambda shape: compiled.append(shape) or make(shape), raising=True)
-    make = runtime._backend._compile_for  # type: ignore[attr-defined]
+    backend = OpenVINOBackend(folder, Opened("cpu", "fp32"))
+    runtime, ran = ExportedRuntime(backend), []
+    run_on = backend.run_on
+    monkeypatch.setattr(backend, "run_on", lambda graph, images: ran.append(graph) or run_on(graph, images))
     first = runtime.for_one_call()
     before = first(canvas()).dense
     first(canvas(96, 96))
     for _ in range(4):
-        np.testing.assert_array_equal(first(canvas()).dense, before)
-        wait()
-    assert compiled == [(1, 64, 96, 3)]
-    np.testing.assert_array_equal(first(canvas()).dense, before)  # the call keeps what it began with
-    second = runtime.for_one_call()
-    ran: list[object] = []
-    run_on = runtime._backend.run_on  # type: ignore[attr-defined]
-    monkeypatch.setattr(runtime._backend, "run_on", lambda graph, images: ran.append(graph) or run_on(graph, images))
-    np.testing.assert_allclose(second(canvas()).dense, before, atol=1e-3)
-    assert ran == [usual.ready[1, 64, 96, 3]]
-    assert second(canvas(96, 64)).dense.shape == (1, before.shape[1], before.shape[2])
-    assert second(canvas(count=2)).dense.shape[0] == 2
+        first(canvas())
+    second = runtime.for_one_call()  # has it compiled beside
+    wait()
+    for call in (first, second):  # these keep what they began with
+        np.testing.assert_array_equal(call(canvas()).dense, before)
+    assert set(map(id, ran)) == {id(backend._alone)}
+    third = runtime.for_one_call()
+    np.testing.assert_allclose(third(canvas()).dense, before, atol=1e-3)
+    assert ran[-1] is backend._usual.ready[1, 64, 96, 3] is not backend._alone
+    third(canvas(96, 96))
+    assert ran[-1] is backend._alone
+    assert third(canvas(count=2)).dense.shape[0] == 2
     np.testing.assert_array_equal(runtime(canvas()).dense, before)  # the file by itself always answers the same
+    assert ran[-1] is backend._alone
 
 
-def test_a_shape_can_be_prepared(folder: Path) -> None:
-    runtime = open_exported(folder, Opened("cpu", "fp32"))
-    runtime.prepare((1, 32, 64, 3))
-    assert list(runtime._backend._usual.ready) == [(1, 32, 64, 3)]  # type: ignore[attr-defined]
-    assert isinstance(runtime.for_one_call(), ExportedRuntime)
-
-
-def test_few_graphs_and_none_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_threads_use_one_graph(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openvino, "OFTEN", 1)
-    asked: list[tuple[int, ...]] = []
+    runtime = open_exported(folder, Opened("cpu", "fp32"))
+    runtime.for_one_call()(canvas())
+    runtime.for_one_call()
+    wait()
+    call = runtime.for_one_call()
+    pictures = [canvas(seed=seed) for seed in range(12)]
+    expected = [call(picture).dense for picture in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        for alone, beside in zip(expected, pool.map(call, pictures), strict=True):
+            np.testing.assert_array_equal(beside.dense, alone)
 
-    def compile_for(shape: tuple[int, ...]) -> object:
-        asked.append(shape)
-        if shape[1] == 64:
-            raise RuntimeError("no memory")
-        return object()
 
-    usual = UsualShapes(compile_for)
-    for height in (32, 64, 96, 128, 160, 192):
-        usual.note((1, height, 32, 3))
-        wait()
-    assert [shape[1] for shape in asked] == [32, 64, 96, 128]
-    assert [shape[1] for shape in usual.ready] == [32, 96, 128]
+def test_what_is_not_used_any_more_goes(folder: Path) -> None:
+    backend = OpenVINOBackend(folder, Opened("cpu", "fp32"))
+    backend.for_one_call().run(canvas())
+    seen = weakref.ref(backend)
+    gc.disable()
+    try:
+        del backend
+        assert seen() is None
+    finally:
+        gc.enable()
+
+
+def test_few_graphs_and_each_asked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openvino, "OFTEN", 2)
+    usual = UsualShapes()
+    shapes = [(1, height, 32, 3) for height in (32, 64, 96, 128, 160, 192)]
+    for shape in shapes:
+        usual.note(shape)
+    assert usual.due() == []
+    usual.note(shapes[1])
+    assert usual.due() == [shapes[1]]
+    for shape in shapes:
+        usual.note(shape)
+    assert usual.due() == [shapes[0], *shapes[2:4]]
+    assert usual.due() == []
+
+
+def test_a_graph_that_cannot_be_compiled_is_done_without(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openvino, "OFTEN", 1)
+
+    def fail(shape: tuple[int, ...]) -> object:
+        raise RuntimeError("no memory")
+
+    backend = OpenVINOBackend(folder, Opened("cpu", "fp32"))
+    monkeypatch.setattr(backend, "_compile_for", fail)
+    backend.for_one_call().run(canvas())
+    backend.for_one_call()
+    wait()
+    backend.for_one_call().run(canvas())
+    assert backend._usual.ready == {}

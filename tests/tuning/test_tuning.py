@@ -38,8 +38,13 @@ def runtime_of(model: YOLO, **options: object) -> str:
     return str(model.predict(PICTURE, imgsz=64, verbose=False, **options)[0].runtime)
 
 
+def take(monkeypatch: pytest.MonkeyPatch, times: dict[str, float]) -> None:
+    """Let the candidates take these times."""
+    monkeypatch.setattr(measure, "in_turns", lambda candidates, _: {name: times[name] for name in candidates})
+
+
 def test_a_choice_is_remembered(model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measure, "in_turns", lambda *_: {"torch": 9.0, "openvino fp32": 3.0})
+    take(monkeypatch, {"torch": 9.0, "openvino fp32": 3.0})
     choice = YOLO(model_path).tune(imgsz=64)
     assert (choice.runtime, choice.precision, choice.file) == ("openvino", "fp32", "model_openvino_model")
     assert choice.why.startswith("openvino fp32: 3.00 times as fast as torch at 64 pixels")
@@ -50,7 +55,7 @@ def test_a_choice_is_remembered(model_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_torch_stays_when_nothing_is_clearly_faster(model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measure, "in_turns", lambda *_: {"torch": 9.0, "openvino fp32": 8.9})
+    take(monkeypatch, {"torch": 9.0, "openvino fp32": 8.9})
     assert YOLO(model_path).tune(imgsz=64).runtime == "torch"
     assert runtime_of(YOLO(model_path)) == "torch"
 
@@ -88,7 +93,7 @@ def test_the_second_call_has_it_measured_beside(model_path: Path, monkeypatch: p
     model = YOLO(model_path)
     assert [runtime_of(model) for _ in range(3)] == ["torch"] * 3
     assert len(started) == 1
-    monkeypatch.setattr(measure, "in_turns", lambda *_: {"torch": 9.0, "openvino fp32": 3.0})
+    take(monkeypatch, {"torch": 9.0, "openvino fp32": 3.0})
     measure.tune(tiny_file(), Path(started[0][5]), 64)
     stream = model.predict([PICTURE, PICTURE], imgsz=64, verbose=False, stream=True)
     assert {result.runtime for result in stream} == {"openvino"}
@@ -152,7 +157,7 @@ def test_the_command_line_finds_the_choice_by_the_file(
     model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And then needs no torch."""
-    monkeypatch.setattr(measure, "in_turns", lambda *_: {"torch": 9.0, "openvino fp32": 3.0})
+    take(monkeypatch, {"torch": 9.0, "openvino fp32": 3.0})
     YOLO(model_path).tune(imgsz=64)
     found = artefact_for(model_path)
     assert found is not None

@@ -197,7 +197,8 @@ def _part(role: str, said: object, kinds: Mapping[str, type[P]], usual: Callable
         return said  # type: ignore[return-value]
     fields = {"kind": said} if isinstance(said, str) else dict(require_mapping(where, said))
     kind = fields.pop("kind", None)
-    kind = SYNONYMS.get(kind, kind) if isinstance(kind, str) else kind
+    if isinstance(kind, str) and SYNONYMS.get(kind) in kinds:
+        kind = SYNONYMS[kind]
     if not isinstance(kind, str) or kind not in kinds:
         raise ConfigError(f"{where} {kind!r}: choose from {', '.join(sorted(kinds))}.{did_you_mean(kind, kinds)}")
     return dataclasses.replace(usual(kind), **checked_fields(f"{where}.{kind}", kinds[kind], fields))

@@ -9,12 +9,13 @@ function of its task.
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import signal
 import sys
 import warnings
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Final, Generic, TypeVar
@@ -111,13 +112,8 @@ class WorkerPool(Generic[TaskT, ResultT]):
         process = multiprocessing.get_context("fork").Process(
             target=_serve, args=arguments, name=f"yolov12-loader-{number}", daemon=True
         )
-        threads = cv2.getNumThreads()
-        cv2.setNumThreads(0)  # ends OpenCV's threads: a child that inherits their locks could wait for them forever
-        with warnings.catch_warnings():
-            # Python warns of forking beside threads. Workers use NumPy and OpenCV on one thread, and nothing of torch.
-            warnings.filterwarnings("ignore", ".*multi-threaded.*fork", DeprecationWarning)
+        with _ready_to_fork():
             process.start()
-        cv2.setNumThreads(threads)
         theirs.close()
         return ours, process
 
@@ -158,6 +154,23 @@ class WorkerPool(Generic[TaskT, ResultT]):
         raise _LostError(f"(process {process.pid}) {_ending(process.exitcode)}")
 
 
+@contextlib.contextmanager
+def _ready_to_fork() -> Iterator[None]:
+    """What a child inherits of threads and garbage must not stop it."""
+    threads, collecting = cv2.getNumThreads(), gc.isenabled()
+    cv2.setNumThreads(0)  # ends OpenCV's threads: a child that inherits their locks could wait for them forever
+    gc.disable()  # a child must not collect what is not its own: destructors of libraries wait for threads it has not
+    try:
+        with warnings.catch_warnings():
+            # Python warns of forking beside threads. Workers use NumPy and OpenCV on one thread, and nothing of torch.
+            warnings.filterwarnings("ignore", ".*multi-threaded.*fork", DeprecationWarning)
+            yield
+    finally:
+        cv2.setNumThreads(threads)
+        if collecting:
+            gc.enable()
+
+
 def _ending(exit_code: int | None) -> str:
     """How a process ended, in words."""
     if exit_code is not None and exit_code < 0:
@@ -170,6 +183,8 @@ def _serve(
     work: Work[TaskT, ResultT], connection: Connection, inherited: list[Connection], progress: npt.NDArray[np.int64]
 ) -> None:
     """A worker's life: tasks in, results out, until the pipe closes."""
+    gc.freeze()  # what is inherited is never collected here, see `_ready_to_fork`
+    gc.enable()
     for other in inherited:
         other.close()
     # Ctrl-C reaches the whole process group: only the training process decides what it means.

@@ -39,8 +39,10 @@ MAP_LOSS: Final[Mapping[str, float]] = {"fp32": 0.001, "fp16": 0.005, "int8": 0.
 AGREEMENT: Final[Mapping[str, float]] = {"fp32": 0.99, "fp16": 0.95, "int8": 0.0}
 """Smallest share of the reference's detections that the file finds, too."""
 DETECTIONS: Final = 100
-"""Of fewer, which are shared is not judged: the differences of all outputs are."""
-CONFIDENCES: Final = (0.25, 0.1, 0.05, 0.01, 0.001)
+"""Of fewer, the shared ones are not judged: the differences of outputs are."""
+NOTICED: Final = 0.01
+"""Share of the best score that scores may differ by where nothing is found."""
+CONFIDENCES: Final = (0.25, 0.1, 0.05)
 """Detections are those above the first of these that leaves at least DETECTIONS."""
 SAME_BOX: Final = 0.9
 """IoU from which on two detections of a class are the same."""
@@ -73,10 +75,12 @@ def certify(reference: Runtime, exported: ExportedRuntime, check: Check) -> dict
     found: dict[str, float] = {}
     pairs: list[tuple[Rows, Rows]] = []
     batch: list[NDArray[np.uint8]] = []
+    best = 0.0
     for canvas in canvases(check.index, artefact):
         expected, got = reference(canvas), exported(canvas)
         if artefact.suppression is None:
             widen(found, apart(expected, got, artefact))
+            best = max(best, float(expected.dense[:, 4 : 4 + len(artefact.names)].max(initial=0.0)))
         else:
             widen(found, baked_differences(expected, got, artefact))
         pairs.append((rows_of(expected, artefact), rows_of(got, artefact, suppressed=True)))
@@ -93,9 +97,10 @@ def certify(reference: Runtime, exported: ExportedRuntime, check: Check) -> dict
         **_agreement(pairs, artefact),
         **_scores(reference, exported, check),
     }
-    few = TASKS[artefact.task].boxes and certificate["detections"] < DETECTIONS
-    if few and artefact.suppression is None:  # one tie that rounding decides would be a large share of them
-        certificate["limits"].pop("agreement", None)
+    if TASKS[artefact.task].boxes and artefact.suppression is None and certificate["detections"] < DETECTIONS:
+        certificate["limits"].pop("agreement", None)  # one tie that rounding decides would be a large share of them
+        if not certificate["detections"] and "scores" in certificate["limits"]:  # all are next to nothing
+            certificate["limits"]["scores"] = min(certificate["limits"]["scores"], NOTICED * best)
     if artefact.precision == "int8" and certificate["expected"]:  # of a weak model a small loss may be all
         certificate["limits"]["loss"] = min(MAP_LOSS["int8"], WORTH * certificate["expected"])
     certificate["failures"] = failures(certificate)
@@ -216,7 +221,9 @@ def rows_of(decoded: Decoded, artefact: Artefact, *, suppressed: bool = False) -
     if not TASKS[artefact.task].boxes:
         best = int(dense.argmax())
         return np.array([[0, 0, 1, 1, 1, best]], np.float32)
-    options = NmsOptions(CONFIDENCES[-1]) if baked is None else NmsOptions(baked.conf, baked.iou, baked.max_det)
+    options = (
+        NmsOptions(CONFIDENCES[-1] * NEARLY) if baked is None else NmsOptions(baked.conf, baked.iou, baked.max_det)
+    )
     if baked is not None and suppressed:
         options = NmsOptions(baked.conf, 1.0, baked.max_det)
     if not TASKS[artefact.task].rotated:

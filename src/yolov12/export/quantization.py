@@ -1,8 +1,9 @@
 """Whole numbers of 8 bits in place of floats, after training, for OpenVINO: by NNCF, kept where they cost too much.
 
-All convolutions and products are quantized first. If that loses more accuracy on the calibration pictures than is
-allowed, each group of layers goes back to floats once, by itself, to see what it gains; then they stay floats one after
-the other, those that gain most first, until the loss is allowed. NNCF's own search goes layer by layer, for hours.
+All convolutions and linear layers are quantized first; sums and products inside attention are not. If that loses more
+accuracy on the calibration pictures than is allowed, each group of layers goes back to floats once, by itself, to see
+what it gains; then they stay floats one after the other, those that gain most first, until the loss is allowed. NNCF's
+own search goes layer by layer, for hours.
 """
 
 from __future__ import annotations

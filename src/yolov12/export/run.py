@@ -155,11 +155,10 @@ def run_export(model: Detector, plan: ExportPlan, check: Check | None) -> Path:
         print(f"warning: {certificate['unchecked']}; run `yolov12 verify {target.name}` there", file=sys.stderr)
         return plan.target
     plan.say(summary(certificate))
-    if not certificate["detections"]:
-        print("warning: nothing was found on the pictures, so the check says little", file=sys.stderr)
     least = LEAST_DETECTIONS if TASKS[plan.artefact.task].boxes else LEAST_IMAGES
     if certificate["images"] < LEAST_IMAGES or certificate["detections"] < least:
-        plan.say("warning: the check is weak: name a data set with --data")
+        few = f"{certificate['images']} pictures, {certificate['detections']} detections"
+        plan.say(f"warning: the check is weak ({few}): name a data set with --data")
     return plan.target
 
 

@@ -74,7 +74,8 @@ def openvino_writer(graph: ExportGraph, plan: ExportPlan) -> Save:
             finetune(graph, quantizer.pictures, plan.finetune, plan.say)
             quantizer.model = openvino_model(graph, plan)
         model = quantizer.search(plan.say)
-        plan.say(f"int8: {quantizer.speed(model)}")
+        if plan.verbose:
+            plan.say(f"int8: {quantizer.speed(model)}")
 
     def save(path: Path, text: str) -> None:
         path.mkdir(exist_ok=True)

@@ -12,7 +12,7 @@ from yolov12.config.tasks import TASKS
 from yolov12.detections import Decoded
 from yolov12.errors import CheckpointError, ConfigError
 from yolov12.inference.backends import open_backend
-from yolov12.inference.backends.base import Adapting, Backend, Canvases, Opened, Outputs
+from yolov12.inference.backends.base import Backend, Canvases, Opened, Outputs
 
 
 class ExportedRuntime:
@@ -37,14 +37,9 @@ class ExportedRuntime:
         """The same, by one call of the graph: batches that a file of fixed shape does not take are its own errors."""
         return self._decoded(self._run(images, whole=True))
 
-    def prepare(self, shape: tuple[int, ...]) -> None:
-        """Become as fast as can be for canvases (B, H, W, 3) of one shape."""
-        if isinstance(self._backend, Adapting):
-            self._backend.prepare(shape)
-
     def for_one_call(self) -> ExportedRuntime:
-        """What one call or stream runs on, unchanged to its end; the backend may become faster meanwhile."""
-        return ExportedRuntime(self._backend.for_one_call()) if isinstance(self._backend, Adapting) else self
+        """What one call or stream runs on, unchanged to its end; the backend may become faster between calls."""
+        return ExportedRuntime(self._backend.for_one_call())
 
     def _run(self, images: Canvases, *, whole: bool = False) -> Outputs:
         try:

@@ -75,7 +75,7 @@ class Chooser:
                 folder = self._home / name
                 choice = read_choice(folder) or tune(self._file(), folder, imgsz, only=name)
                 self._opened[name, precision] = open_exported(folder / choice.file, Opened("cpu", precision))
-            return self._opened[name, precision].for_one_call()
+            return self._opened[name, precision]
 
     @property
     def _home(self) -> Path:

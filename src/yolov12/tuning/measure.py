@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from yolov12.checkpoint import ModelFile
 from yolov12.config.run import ExportConfig
 from yolov12.config.variants import usual_size
-from yolov12.errors import UserError, YoloError, printable
+from yolov12.errors import ExportError, SetupError, UserError, YoloError, printable
 from yolov12.export.plan import FORMATS, ExportPlan
 from yolov12.export.run import Origin, check_pictures, describe, run_export
 from yolov12.extras import is_installed
@@ -66,16 +65,21 @@ def tune(file: ModelFile, folder: Path, imgsz: int, *, only: str = "") -> Choice
     measured: dict[str, float | None] = {}
     for name, path in made.items():
         for precision in ("auto", "bf16"):
-            with contextlib.suppress(YoloError):  # a precision that this processor has not
-                general = open_exported(path, Opened("cpu", precision))
-                general.prepare(canvas.shape)
-                opened = general.for_one_call()
-                label = f"{name} {opened.precision}"
+            try:
+                opened = open_exported(path, Opened("cpu", precision))
                 apart = differences(reference, opened(canvas), file.config.task, file.config.num_classes)
-                if agree(apart, LIMITS):
-                    candidates[label] = opened, path
-                else:
-                    measured[label] = None
+            except SetupError:  # a precision that this processor has not
+                continue
+            except YoloError as error:
+                failed.append(f"{name}: {error}")
+                continue
+            label = f"{name} {opened.precision}"
+            if agree(apart, LIMITS):
+                candidates[label] = opened, path
+            else:
+                measured[label] = None
+    if only and len(candidates) == 1:
+        raise ExportError(f"{only}: {'; '.join(failed) or 'its answers are not exact enough on this processor'}")
     times = in_turns({name: runtime for name, (runtime, _) in candidates.items()}, canvas)
     measured |= times
     fastest = min((name for name in times if not only or name != "torch"), key=times.__getitem__, default="torch")

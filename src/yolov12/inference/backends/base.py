@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self
 
 import cv2
 import numpy as np
@@ -57,19 +57,19 @@ class Backend(Protocol):
     def run(self, images: Canvases, *, whole: bool = False) -> Outputs:
         """Outputs of a batch of canvases that the artefact allows; `whole`: in one call of the graph."""
 
-
-@runtime_checkable
-class Adapting(Protocol):
-    """A backend that becomes faster for what it is asked for often, between calls."""
-
-    def prepare(self, shape: tuple[int, ...]) -> None:
-        """Become so now for canvases (B, H, W, 3) of one shape."""
-
     def for_one_call(self) -> Backend:
-        """What one call or stream runs on, unchanged to its end."""
+        """What one call or stream runs on, unchanged to its end; the backend may become faster between calls."""
 
 
-class TakingTurns(ABC):
+class Steady:
+    """A backend that stays as it is."""
+
+    def for_one_call(self) -> Self:
+        """The same."""
+        return self
+
+
+class TakingTurns(Steady, ABC):
     """A backend for the CPU whose library keeps outputs inside: calls from several threads use it in turns."""
 
     name: str

@@ -12,6 +12,7 @@ from yolov12.inference.backends.base import (
     Canvases,
     Opened,
     Outputs,
+    Steady,
     blob,
     cpu_only,
     described,
@@ -24,7 +25,7 @@ from yolov12.inference.backends.base import (
 PARAM_FILE, BIN_FILE = "model.ncnn.param", "model.ncnn.bin"
 
 
-class NcnnBackend:
+class NcnnBackend(Steady):
     """One network; a call has an extractor of its own."""
 
     name = "ncnn"

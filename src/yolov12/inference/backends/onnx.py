@@ -15,6 +15,7 @@ from yolov12.inference.backends.base import (
     Canvases,
     Opened,
     Outputs,
+    Steady,
     blob,
     device_name,
     fixed_precision,
@@ -24,7 +25,7 @@ from yolov12.inference.backends.base import (
 )
 
 
-class OnnxBackend:
+class OnnxBackend(Steady):
     """One session with all threads for single pictures; for batches one with a thread for each picture."""
 
     name = "onnxruntime"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +30,7 @@ HINTS = {"fp32": "f32", "fp16": "f32", "int8": "f32", "bf16": "bf16"}
 FEW = 64
 """Pictures for which compiling a second time, for batches, does not pay."""
 OFTEN = 48
-"""Single canvases of one shape after which a graph for that shape pays: the next as many make up for compiling it."""
+"""Single canvases of one shape after which a graph for that shape pays: as many more make up for compiling it."""
 MOST = 4
 """Graphs for one shape each; they hold weights of their own."""
 
@@ -49,7 +48,7 @@ class OpenVINOBackend:
         self._core, self._library = library.Core(), library
         self._threads, self._local = opened.cores, threading.local()
         self._seen = 0
-        self._usual = UsualShapes(self._compile_for)
+        self._usual = UsualShapes()
         with reading(path):
             self.artefact = described(path)
             self._model = self._with_preprocessing(self._core.read_model(sole_xml(path)))
@@ -100,14 +99,16 @@ class OpenVINOBackend:
             return one_by_one(self._run_alone, images) if self.artefact.batch == 1 else self._run_alone(images)
         return one_by_one(self._run_together, images, self._together[1])
 
-    def prepare(self, shape: Shape) -> None:
-        """Compile for canvases of one shape now."""
-        if self.artefact.dynamic:
-            self._usual.make(shape)
-
     def for_one_call(self) -> OneCall:
-        """What one call or stream runs on."""
+        """What one call or stream runs on. Graphs that have come to pay are compiled beside it."""
+        for shape in self._usual.due():
+            with contextlib.suppress(RuntimeError):  # no thread to be had: the general graph goes on
+                threading.Thread(target=self._prepare, args=(shape,), name="openvino-shape").start()
         return OneCall(self, self._usual)
+
+    def _prepare(self, shape: Shape) -> None:
+        with contextlib.suppress(RuntimeError):
+            self._usual.add(shape, self._compile_for(shape))
 
     def _run_alone(self, images: Canvases) -> Outputs:
         return self.run_on(self._alone, images)
@@ -130,33 +131,34 @@ class OpenVINOBackend:
 
 
 class UsualShapes:
-    """Graphs for canvases that keep coming: a tenth to a quarter faster than the one for all sizes, and compiled beside
-    the calls. `ready` is replaced, never changed, so that a call can keep to the graphs it began with.
+    """Canvases that keep coming, and graphs for them: a tenth to a quarter faster than the one for all sizes.
+
+    `ready` is replaced, never changed, so that a call can keep to the graphs it began with.
     """
 
-    def __init__(self, compile_for: Callable[[Shape], Any]) -> None:
-        self._compile_for, self._lock = compile_for, threading.Lock()
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._seen: Counter[Shape] = Counter()
-        self._started: list[threading.Thread] = []
+        self._asked: set[Shape] = set()
         self.ready: dict[Shape, Any] = {}
 
     def note(self, shape: Shape) -> None:
         """A canvas that the general graph has to run."""
         with self._lock:
             self._seen[shape] += 1
-            if self._seen[shape] == OFTEN and len(self._started) < MOST:
-                self._started.append(threading.Thread(target=self._try, args=(shape,), name="openvino-shape"))
-                self._started[-1].start()
 
-    def _try(self, shape: Shape) -> None:
-        with contextlib.suppress(RuntimeError):  # nobody waits for it: the general graph goes on
-            self.make(shape)
-
-    def make(self, shape: Shape) -> None:
-        """Compile for one shape."""
-        made = self._compile_for(shape)
+    def due(self) -> list[Shape]:
+        """Those for which a graph pays from now on; each is named once."""
         with self._lock:
-            self.ready = {**self.ready, shape: made}
+            often = [shape for shape, times in self._seen.items() if times >= OFTEN and shape not in self._asked]
+            often = often[: MOST - len(self._asked)]
+            self._asked.update(often)
+        return often
+
+    def add(self, shape: Shape, graph: Any) -> None:
+        """A graph for one shape, for calls that begin from now on."""
+        with self._lock:
+            self.ready = {**self.ready, shape: graph}
 
 
 class OneCall:
@@ -165,6 +167,10 @@ class OneCall:
     def __init__(self, backend: OpenVINOBackend, usual: UsualShapes) -> None:
         self._backend, self._usual, self._ready = backend, usual, usual.ready
         self.name, self.precision, self.artefact = backend.name, backend.precision, backend.artefact
+
+    def for_one_call(self) -> OneCall:
+        """The same."""
+        return self
 
     def run(self, images: Canvases, *, whole: bool = False) -> Outputs:
         """Outputs of a batch."""

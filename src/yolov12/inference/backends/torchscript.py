@@ -17,6 +17,7 @@ from yolov12.inference.backends.base import (
     Canvases,
     Opened,
     Outputs,
+    Steady,
     blob,
     device_name,
     fixed_precision,
@@ -33,7 +34,7 @@ HARMLESS = re.compile(r"torch\.(?:\w+|nn\.(?:functional|modules)(?:\.\w+)*)|ops\
 FORBIDDEN = frozenset({"torch.save", "torch.load", "torch.from_file", "__setstate__", "__getstate__"})
 
 
-class TorchScriptBackend:
+class TorchScriptBackend(Steady):
     """One module on one device; on the CPU each picture of a batch runs by itself."""
 
     name = "torchscript"
