@@ -61,7 +61,8 @@ class AnchorHead(DetectHead):
 def anchor_cells(outputs: DetectOutputs, strides: tuple[int, ...], config: AnchorHeadConfig) -> tuple[Tensor, Tensor]:
     """Anchor points (A, 2) in bins and the size of a bin in pixels (A, 4): x, y, x, y; `strides` by anchor."""
     points, steps = cells(outputs.box_logits, strides)
-    counts = torch.tensor([level.shape[2] * level.shape[3] for level in outputs.box_logits], device=points.device)
     sizes = torch.tensor(config.anchors, dtype=torch.float32, device=points.device).view(-1, 2)
-    bins = (sizes * (REACH / (config.bins - 1))).repeat_interleave(counts, 0)  # (A, 2)
+    each = (sizes * (REACH / (config.bins - 1))).split(1)  # (1, 2) for each anchor
+    levels = zip(each, outputs.box_logits, strict=True)
+    bins = torch.cat([size.expand(level.shape[2] * level.shape[3], 2) for size, level in levels])  # (A, 2)
     return points * steps / bins, bins.repeat(1, SIDES // 2)
