@@ -58,11 +58,20 @@ class AnchorHead(DetectHead):
         return Decoded(torch.cat((boxes, flatten_levels(outputs.class_logits).sigmoid()), 2).transpose(1, 2))
 
 
+def bin_sizes(config: AnchorHeadConfig) -> list[tuple[float, float]]:
+    """Width and height of a bin in pixels, for each anchor."""
+    scale = REACH / (config.bins - 1)
+    sides = [side * scale for side in config.anchors]
+    return list(zip(sides[::2], sides[1::2], strict=True))
+
+
 def anchor_cells(outputs: DetectOutputs, strides: tuple[int, ...], config: AnchorHeadConfig) -> tuple[Tensor, Tensor]:
     """Anchor points (A, 2) in bins and the size of a bin in pixels (A, 4): x, y, x, y; `strides` by anchor."""
     points, steps = cells(outputs.box_logits, strides)
-    sizes = torch.tensor(config.anchors, dtype=torch.float32, device=points.device).view(-1, 2)
-    each = (sizes * (REACH / (config.bins - 1))).split(1)  # (1, 2) for each anchor
-    levels = zip(each, outputs.box_logits, strict=True)
-    bins = torch.cat([size.expand(level.shape[2] * level.shape[3], 2) for size, level in levels])  # (A, 2)
+    bins = torch.cat(
+        [
+            torch.stack([points.new_full((level.shape[2] * level.shape[3],), side) for side in size], 1)
+            for size, level in zip(bin_sizes(config), outputs.box_logits, strict=True)
+        ]
+    )  # (A, 2); filled and not repeated: exporters have no operator for that
     return points * steps / bins, bins.repeat(1, SIDES // 2)
