@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +20,7 @@ from yolov12.export.run import Origin, check_pictures, describe, run_export
 from yolov12.extras import is_installed
 from yolov12.folders import remove
 from yolov12.inference.backends.base import Opened
-from yolov12.inference.exported import open_exported
+from yolov12.inference.exported import ExportedRuntime, open_exported
 from yolov12.inference.runtime import Runtime
 from yolov12.inference.tolerance import LIMITS, agree, differences
 from yolov12.inference.torch_runtime import TorchRuntime, torch_runtime
@@ -59,25 +59,20 @@ def tune(file: ModelFile, folder: Path, imgsz: int, *, only: str = "") -> Choice
             if only:
                 raise
             failed.append(f"{name}: {error}")
-    candidates: dict[str, tuple[Runtime, Path | None]] = {"torch": (torch_runtime(model), None)}
     canvas = np.random.default_rng(0).integers(0, 256, (1, imgsz, imgsz, 3), np.uint8)
-    reference = TorchRuntime(model, "cpu", "fp32")(canvas)
+    candidates: dict[str, tuple[Runtime, Path | None]] = {"torch": (torch_runtime(model), None)}
     measured: dict[str, float | None] = {}
-    for name, path in made.items():
-        for precision in ("auto", "bf16"):
-            try:
-                opened = open_exported(path, Opened("cpu", precision))
-                apart = differences(reference, opened(canvas), file.config.task, file.config.num_classes)
-            except SetupError:  # a precision that this processor has not
-                continue
-            except YoloError as error:
-                failed.append(f"{name}: {error}")
-                continue
-            label = f"{name} {opened.precision}"
-            if agree(apart, LIMITS):
-                candidates[label] = opened, path
-            else:
-                measured[label] = None
+    reference = TorchRuntime(model, "cpu", "fp32")(canvas)
+    for label, opened, path in opened_ones(made, failed):
+        try:
+            apart = differences(reference, opened(canvas), file.config.task, file.config.num_classes)
+        except YoloError as error:
+            failed.append(f"{label}: {error}")
+            continue
+        if agree(apart, LIMITS):
+            candidates[label] = opened, path
+        else:
+            measured[label] = None
     if only and len(candidates) == 1:
         raise ExportError(f"{only}: {'; '.join(failed) or 'its answers are not exact enough on this processor'}")
     times = in_turns({name: runtime for name, (runtime, _) in candidates.items()}, canvas)
@@ -99,6 +94,20 @@ def tune(file: ModelFile, folder: Path, imgsz: int, *, only: str = "") -> Choice
         if path != chosen:
             remove(path)
     return choice
+
+
+def opened_ones(made: Mapping[str, Path], failed: list[str]) -> Iterator[tuple[str, ExportedRuntime, Path]]:
+    """Artefacts in every precision of this processor, with labels; why one cannot be opened joins `failed`."""
+    for name, path in made.items():
+        for precision in ("auto", "bf16"):
+            try:
+                opened = open_exported(path, Opened("cpu", precision))
+            except SetupError:  # a precision that this processor has not
+                continue
+            except YoloError as error:
+                failed.append(f"{name}: {error}")
+                break
+            yield f"{name} {opened.precision}", opened, path
 
 
 def installed() -> list[str]:

@@ -16,6 +16,7 @@ from yolov12.inference.backends.base import (
     Canvases,
     Opened,
     Outputs,
+    Steady,
     as_rgb,
     cpu_only,
     described,
@@ -161,16 +162,12 @@ class UsualShapes:
             self.ready = {**self.ready, shape: graph}
 
 
-class OneCall:
+class OneCall(Steady):
     """A backend for one call or stream: single canvases of usual shapes run on graphs of their own."""
 
     def __init__(self, backend: OpenVINOBackend, usual: UsualShapes) -> None:
         self._backend, self._usual, self._ready = backend, usual, usual.ready
         self.name, self.precision, self.artefact = backend.name, backend.precision, backend.artefact
-
-    def for_one_call(self) -> OneCall:
-        """The same."""
-        return self
 
     def run(self, images: Canvases, *, whole: bool = False) -> Outputs:
         """Outputs of a batch."""
