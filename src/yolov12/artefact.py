@@ -39,6 +39,7 @@ class Artefact:
     imgsz           (height, width) of the canvas that it was made for; the only one unless `dynamic`
     batch           pictures in one call; any number if `dynamic`
     precision       of its weights and arithmetic: 'fp32', 'fp16' or 'int8'; a runtime may compute in less than it says
+    lazy            the graph has a second input, a score; anchors with no higher one may have zeros for their boxes
     suppression     None: the output is dense, (B, 4 + C + E, A)
     keypoint_shape  (K, D) of a model for poses
     preprocess      how a picture is laid on the canvas, see `data.letterbox.PREPROCESS`
@@ -54,6 +55,7 @@ class Artefact:
     dynamic: bool
     precision: str
     preprocess: Mapping[str, Any]
+    lazy: bool = False
     suppression: Suppression | None = None
     keypoint_shape: tuple[int, int] | None = None
     trained_at: int | None = None
@@ -61,6 +63,11 @@ class Artefact:
     source: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     certificate: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the graph's inputs, in order."""
+        return ("images", "min_score") if self.lazy else ("images",)
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ class Changed:
     def __init__(self, runtime: TorchRuntime, artefact: Artefact, change: str) -> None:
         self.artefact, self._runtime, self._change = artefact, runtime, change
 
-    def run(self, images: np.ndarray, *, whole: bool = False) -> tuple[np.ndarray, ...]:
+    def run(self, images: np.ndarray, min_score: float = 0.0, *, whole: bool = False) -> tuple[np.ndarray, ...]:
         if self._change == "channels":
             images = images[..., ::-1]
         if self._change == "letterbox":  # as if the picture lay four pixels lower
@@ -110,7 +110,7 @@ def test_detections_match_one_to_one() -> None:
 
 def test_nan_fails(model: YOLO, check: Check) -> None:
     class Broken(Changed):
-        def run(self, images: np.ndarray, *, whole: bool = False) -> tuple[np.ndarray, ...]:
+        def run(self, images: np.ndarray, min_score: float = 0.0, *, whole: bool = False) -> tuple[np.ndarray, ...]:
             return (np.full_like(super().run(images)[0], np.nan),)
 
     artefact = Artefact("onnx", "detect", model.names, (SIZE, SIZE), 1, True, "fp32", contract("detect"))

@@ -200,6 +200,37 @@ def test_suppression_inside_the_graph(sources: dict[str, Path], folder: Path) ->
         np.testing.assert_array_equal(other.masks.data, one.masks.data)
 
 
+@pytest.mark.parametrize(
+    ("kind", "task"), [("onnx", "detect"), ("onnx", "segment"), *(("openvino", task) for task in TASKS[:4])]
+)
+def test_boxes_only_where_a_score_passes(kind: str, task: str, sources: dict[str, Path], folder: Path) -> None:
+    model, target = YOLO(sources[task]), folder / f"lazy-{task}{FORMATS[kind].suffix}"
+    dynamic = kind != "onnx" or task == "segment"  # free shapes take its exporter long
+    options = {"imgsz": 64, "images": 4, "dynamic": dynamic, "verbose": False}
+    runtime = YOLO(model.export(format=kind, lazy=True, output=target, **options)).runtime()
+    reference = model.runtime(precision="fp32")
+    for batch, height, width in SHAPES if dynamic else ((3, 64, 64),):
+        images = np.random.default_rng(0).integers(0, 256, (batch, height, width, 3), np.uint8)
+        expected = reference(images).dense
+        scores = expected[:, 4 : 4 + len(model.names)].max(axis=1)  # (B, A)
+        assert len(set(scores.flat)) > 2
+        least = float(np.median(scores))
+        np.testing.assert_allclose(runtime(images).dense, expected, atol=2e-3, rtol=1e-4)
+        found, shown = runtime(images, least).dense, scores > least + 1e-6
+        np.testing.assert_allclose(found.transpose(0, 2, 1)[shown], expected.transpose(0, 2, 1)[shown], atol=2e-3)
+        hidden = found.transpose(0, 2, 1)[scores < least - 1e-6]
+        assert len(hidden)
+        assert not hidden[:, :4].any()
+        assert not hidden[:, 4 + len(model.names) :].any()
+        assert len(runtime(images, 1.0).dense) == batch
+
+
+def test_what_cannot_be_lazy(sources: dict[str, Path]) -> None:
+    for task in ("classify", "anchor"):
+        with pytest.raises(ConfigError, match="--lazy: is for heads of detect, segment, pose, obb"):
+            YOLO(sources[task]).export(lazy=True)
+
+
 @pytest.mark.parametrize("kind", ["onnx", "openvino"])
 def test_half_precision(kind: str, folder: Path) -> None:
     options = {"imgsz": 160, "images": 4, "dynamic": kind != "onnx", "verbose": False}
@@ -223,9 +254,9 @@ def test_a_fixed_shape(sources: dict[str, Path], folder: Path) -> None:
 
 def test_what_differs_leaves_nothing(sources: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Wrong:
-        def __init__(self, *_: object) -> None: ...
-        def __new__(cls, *given: object) -> torch.nn.Module:  # type: ignore[misc]
-            graph = original(*given)
+        def __init__(self, *_: object, **__: object) -> None: ...
+        def __new__(cls, *given: object, **named: object) -> torch.nn.Module:  # type: ignore[misc]
+            graph = original(*given, **named)
             for weight in graph.parameters():
                 weight.data *= 1.5
             return graph
@@ -255,6 +286,11 @@ def test_what_differs_leaves_nothing(sources: dict[str, Path], tmp_path: Path, m
         ({"format": "openvino", "finetune": 2}, "--finetune: has an effect only with --int8"),
         ({"int8": True}, "--int8: onnx files cannot have it; choose from openvino"),
         ({"format": "openvino", "int8": True, "half": True}, "--int8 and --half contradict each other"),
+        (
+            {"format": "torchscript", "lazy": True},
+            "--lazy: torchscript files cannot have it; choose from onnx, openvino",
+        ),
+        ({"lazy": True, "nms": True}, "--lazy and --nms contradict each other"),
         ({"format": "openvino", "int8": True}, "--int8: --data is missing"),
         ({"output": "a.tflite"}, "names of onnx exports end in .onnx"),
     ],

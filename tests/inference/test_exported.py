@@ -36,7 +36,7 @@ class StubBackend:
         self.batches: list[int] = []
         self._stub = StubRuntime()
 
-    def run(self, images: Canvases, *, whole: bool = False) -> Outputs:
+    def run(self, images: Canvases, min_score: float = 0.0, *, whole: bool = False) -> Outputs:
         self.batches.append(len(images))
         dense = self._stub(images).dense
         if self.artefact.suppression is None:

@@ -57,7 +57,7 @@ def test_what_comes_often_is_compiled_for_the_next_calls(folder: Path, monkeypat
     backend = OpenVINOBackend(folder, Opened("cpu", "fp32"))
     runtime, ran = ExportedRuntime(backend), []
     run_on = backend.run_on
-    monkeypatch.setattr(backend, "run_on", lambda graph, images: ran.append(graph) or run_on(graph, images))
+    monkeypatch.setattr(backend, "run_on", lambda graph, *given: ran.append(graph) or run_on(graph, *given))
     first = runtime.for_one_call()
     before = first(canvas()).dense
     first(canvas(96, 96))

@@ -83,16 +83,16 @@ def trace(words: argparse.Namespace) -> int:
     walk = model.trace(words.image, data=words.data, backward=words.backward, single=words.single, **size)
     if words.plot:
         draw_trace(walk, Path(words.plot))
-    if words.json:
-        found = {}
-        if words.attention:
-            found = {"attention": model.draw_attention(words.image, Path(words.attention), imgsz=words.imgsz)}
-        print_json({**walk.to_dict(), **found})
-    else:
+    if not words.json:
         print(walk.table(), flush=True)
-        if words.attention:
+    looks = {}
+    if words.attention:
+        if not words.json:
             print(LOOKS, flush=True)
-            model.draw_attention(words.image, Path(words.attention), imgsz=words.imgsz, report=print_look)
+        heard: dict[str, Any] = {} if words.json else {"report": print_look}
+        looks = {"attention": model.draw_attention(words.image, Path(words.attention), imgsz=words.imgsz, **heard)}
+    if words.json:
+        print_json({**walk.to_dict(), **looks})
     return int(any(row.mark for row in walk.rows))
 
 

@@ -7,9 +7,10 @@ import dataclasses
 from typing import Any
 
 from yolov12.config.backbones import BACKBONE_CONFIGS
+from yolov12.config.fields import field_hints
 from yolov12.config.heads import HEAD_CONFIGS
 from yolov12.config.necks import NECK_CONFIGS
-from yolov12.config.parse import field_types, from_text, resolve
+from yolov12.config.parse import from_text, resolve
 from yolov12.config.run import ImageSize
 
 DEFAULT_MODEL = "yolov12n-bccd"
@@ -62,7 +63,7 @@ def add_offline(parser: argparse.ArgumentParser) -> None:
 
 def add_options(parser: argparse.ArgumentParser, config_type: type[Any]) -> None:
     """One flag per field; an absent flag leaves no trace, so that explicit values are known."""
-    kinds = field_types(config_type)
+    kinds = field_hints(config_type)
     for field in dataclasses.fields(config_type):
         if field.name == "data":
             parser.add_argument("--data", required=False, default=argparse.SUPPRESS, help=field.metadata["help"])

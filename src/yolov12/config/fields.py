@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import typing
-from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Hashable, Mapping
+from typing import Any, ClassVar, TypeVar, cast
 
 from yolov12.errors import ConfigError, did_you_mean
 
@@ -32,7 +33,7 @@ def from_fields(where: str, config_type: type[T], values: Mapping[str, object]) 
     """
     checked = checked_fields(where, config_type, values)
     # Also those that a base has given a default are not required.
-    required = {name for name in _hints(config_type) if not hasattr(config_type, name)}
+    required = {name for name in field_hints(config_type) if not hasattr(config_type, name)}
     if missing := sorted(required - set(values)):
         raise ConfigError(f"{where}: missing {', '.join(missing)}")
     return config_type(**checked)
@@ -40,14 +41,21 @@ def from_fields(where: str, config_type: type[T], values: Mapping[str, object]) 
 
 def checked_fields(where: str, config_type: type[Any], values: Mapping[str, object]) -> dict[str, Any]:
     """`values` as `config_type` takes them; raises ConfigError for a field that there is not, or of another type."""
-    hints = _hints(config_type)
+    hints = field_hints(config_type)
     for name in values:
         if name not in hints:
             raise ConfigError(f"{where}.{name} is not a field.{did_you_mean(name, hints)} Fields: {', '.join(hints)}")
     return {name: _field_value(f"{where}.{name}", hints[name], value) for name, value in values.items()}
 
 
-def _hints(config_type: type[Any]) -> dict[str, Any]:
+def field_hints(config_type: type[Any]) -> Mapping[str, Any]:
+    """Resolved annotations of the fields of a dataclass and its bases, found once: that takes a millisecond."""
+    found: Mapping[str, Any] = _hints(cast(Hashable, config_type))
+    return found
+
+
+@functools.cache
+def _hints(config_type: Any) -> dict[str, Any]:
     return {name: hint for name, hint in typing.get_type_hints(config_type).items() if not _is_class_var(hint)}
 
 

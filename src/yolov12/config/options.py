@@ -176,6 +176,7 @@ class ExportOptions(TypedDict, total=False):
     finetune: int
     simplify: bool
     nms: bool
+    lazy: bool
     conf: float
     iou: float
     max_det: int

@@ -11,12 +11,12 @@ import math
 import os
 import sys
 import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
+from yolov12.config.fields import field_hints
 from yolov12.config.run import (
     BenchmarkConfig,
     CheckConfig,
@@ -58,12 +58,6 @@ class Resolved(Generic[C]):
         return {name: {"value": value, "origin": self.origins[name]} for name, value in values.items()}
 
 
-def field_types(config_type: type[Any]) -> dict[str, Any]:
-    """Resolved annotation of every field of a config class."""
-    hints = typing.get_type_hints(config_type)
-    return {field.name: hints[field.name] for field in dataclasses.fields(config_type)}
-
-
 def resolve(
     config_type: type[C],
     values: Mapping[str, object],
@@ -81,7 +75,7 @@ def resolve(
 
 def check(config_type: type[Any], name: str, value: object) -> object:
     """`value` in the type of option `name`, within its limits; raises ConfigError otherwise."""
-    kinds = field_types(config_type)
+    kinds = field_hints(config_type)
     if name not in kinds:
         raise ConfigError(f"'{name}' is not an option here.{did_you_mean(name, kinds)} Options: {', '.join(kinds)}")
     metadata = next(field.metadata for field in dataclasses.fields(config_type) if field.name == name)
@@ -98,7 +92,7 @@ def check(config_type: type[Any], name: str, value: object) -> object:
 
 def from_text(config_type: type[Any], name: str, text: str | list[str] | bool) -> object:
     """An option's value as typed on the command line, converted to the option's type (ranges are checked later)."""
-    kind = field_types(config_type)[name]
+    kind = field_hints(config_type)[name]
     if isinstance(text, bool):
         return text
     words = text if isinstance(text, list) else [text]

@@ -106,12 +106,7 @@ def load_index(
     kind = f"{task} {config.format} {config.kpt_shape}"
     found, index_complaint = _cached_objects(kind, labels, chosen, scan, report, cache, name)
     report, objects, kept = found
-    if report.total and on_bad_label == "error":
-        raise report.error(config.path)
-    if not report.read or (report.rows_skipped and not report.rows):
-        what = "image" if not report.read else "label row"
-        listed = "\n  ".join(report.reasons)
-        raise DataError(f"{printable(config.path)}: {split}: no usable {what} is left:\n  {listed}")
+    _check_usable(report, config, on_bad_label)
     report.warnings += [text for text in dict.fromkeys((complaint, index_complaint)) if text]
     return ImageIndex(
         names=ONE_CLASS if single_cls else labels.names,
@@ -135,6 +130,16 @@ def load_index(
         partial=TASKS[task].several,
         run_lengths=objects.run_lengths,
     )
+
+
+def _check_usable(report: DataReport, config: DataConfig, on_bad_label: str) -> None:
+    """DataError for what may not be skipped, and where nothing is left."""
+    if report.total and on_bad_label == "error":
+        raise report.error(config.path)
+    if not report.read or (report.rows_skipped and not report.rows):
+        what = "image" if not report.read else "label row"
+        listed = "\n  ".join(report.reasons)
+        raise DataError(f"{printable(config.path)}: {report.split}: no usable {what} is left:\n  {listed}")
 
 
 def _spread(count: int, fraction: float) -> list[int]:

@@ -23,6 +23,7 @@ class Format:
     dynamic  free batch, height and width
     half     16-bit weights
     nms      suppression inside the graph
+    lazy     boxes only where a score passes, a second input
     int8     8-bit whole numbers, calibrated on pictures
     batches  several pictures in one call
     system   the only one that runs it, as `platform.system()` says; empty: all
@@ -33,6 +34,7 @@ class Format:
     dynamic: bool = False
     half: bool = False
     nms: bool = False
+    lazy: bool = False
     int8: bool = False
     batches: bool = True
     system: str = ""
@@ -51,8 +53,8 @@ class Format:
 FORMATS = {
     one.name: one
     for one in (
-        Format("onnx", ".onnx", dynamic=True, half=True, nms=True),
-        Format("openvino", "_openvino_model", dynamic=True, half=True, nms=True, int8=True),
+        Format("onnx", ".onnx", dynamic=True, half=True, nms=True, lazy=True),
+        Format("openvino", "_openvino_model", dynamic=True, half=True, nms=True, lazy=True, int8=True),
         Format("torchscript", ".torchscript", dynamic=True),
         Format("ncnn", "_ncnn_model", half=True, batches=False),
         Format("litert", "_litert_model"),
@@ -86,7 +88,7 @@ class ExportPlan:
 def check_abilities(config: ExportConfig, model: ModelConfig, said: frozenset[str]) -> Format:
     """The format of an export; ConfigError for what it, or the task, cannot do. `said`: options that were given."""
     wanted = FORMATS[config.format]
-    for ability in ("dynamic", "half", "nms", "int8"):
+    for ability in ("dynamic", "half", "nms", "lazy", "int8"):
         if getattr(config, ability) and not getattr(wanted, ability) and ability in said:
             able = ", ".join(name for name, one in FORMATS.items() if getattr(one, ability))
             raise ConfigError(f"--{ability}: {config.format} files cannot have it; choose from {able}")
@@ -95,8 +97,9 @@ def check_abilities(config: ExportConfig, model: ModelConfig, said: frozenset[st
         raise ConfigError(f"--nms: suppression inside the graph is for upright boxes, not for {model.task}")
     if config.simplify and config.format != "onnx":
         raise ConfigError(f"--simplify: is for onnx files, not for {config.format}")
-    if config.int8 and (config.half or config.nms):
-        raise ConfigError(f"--int8 and --{'half' if config.half else 'nms'} contradict each other: leave one out")
+    kinds = [name for name in ("int8", "lazy", "half", "nms") if getattr(config, name)]
+    if len(kinds) > 1 and kinds != ["half", "nms"]:
+        raise ConfigError(f"--{kinds[0]} and --{kinds[1]} contradict each other: leave one out")
     if "batch" in said and config.dynamic and wanted.dynamic:
         raise ConfigError(f"--batch {config.batch}: the graph takes any batch; add --no-dynamic for a fixed one")
     if config.batch > 1 and not wanted.batches:

@@ -39,6 +39,7 @@ from yolov12.export.tracing import Save
 from yolov12.export.writers import WRITERS
 from yolov12.folders import remove
 from yolov12.inference.exported import ExportedRuntime, open_exported
+from yolov12.inference.lazy_boxes import suits
 from yolov12.inference.runtime import Runtime
 from yolov12.inference.torch_runtime import TorchRuntime
 from yolov12.loading import trained_size
@@ -64,6 +65,9 @@ def export_model(
 ) -> Path:
     """Export as the options ask, of which `said` were given; the target's name follows from `beside` unless it was."""
     wanted = check_abilities(config, file.config, said)
+    if config.lazy and not suits(model.head):
+        kind = type(file.config.heads[file.config.task]).__name__
+        raise ConfigError(f"--lazy: is for heads of detect, segment, pose, obb without dilations, not for {kind}")
     target = target_of(config, wanted, beside)
     calibration = calibration_pictures(config, file, origin) if config.int8 else None
     artefact = describe(file, config, wanted, origin.size)
@@ -100,6 +104,7 @@ def describe(file: ModelFile, config: ExportConfig, wanted: Format, trained_at: 
         dynamic=dynamic,
         precision="int8" if config.int8 else "fp16" if config.half else "fp32",
         preprocess=contract(task),
+        lazy=config.lazy,
         suppression=Suppression(config.conf, config.iou, config.max_det) if config.nms else None,
         keypoint_shape=file.config.keypoint_shape,
         trained_at=trained_at,
@@ -165,7 +170,7 @@ def run_export(model: Detector, plan: ExportPlan, check: Check | None) -> Path:
 def writer_of(model: Detector, plan: ExportPlan) -> Save:
     """What saves the model in the format of `plan`; ExportError with the library's own words where it cannot."""
     try:
-        return WRITERS[plan.format.name](ExportGraph(model), plan)
+        return WRITERS[plan.format.name](ExportGraph(model, lazy=plan.artefact.lazy), plan)
     except (YoloError, MemoryError):
         raise
     except Exception as error:  # exporters raise whatever they like, AssertionError and KeyError included

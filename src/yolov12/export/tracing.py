@@ -29,10 +29,15 @@ def example(plan: ExportPlan) -> Tensor:
     return torch.rand(batch, 3, height, width, generator=torch.Generator().manual_seed(0))
 
 
+def inputs(plan: ExportPlan) -> tuple[Tensor, ...]:
+    """All that the graph takes, to trace with."""
+    return (example(plan), torch.tensor(0.25)) if plan.artefact.lazy else (example(plan),)
+
+
 def traced(graph: ExportGraph, plan: ExportPlan) -> Any:
     """The graph as TorchScript; what the trace takes from the size of the canvas stays free."""
     with torch.inference_mode():
-        return torch.jit.trace(graph, example(plan), check_trace=False)  # type: ignore[no-untyped-call]
+        return torch.jit.trace(graph, inputs(plan), check_trace=False)  # type: ignore[no-untyped-call]
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from yolov12.export.mobile import coreml_writer, executorch_writer, litert_write
 from yolov12.export.plan import ExportPlan
 from yolov12.export.quantization import Quantizer
 from yolov12.export.suppression import add_suppression
-from yolov12.export.tracing import Save, example, quietly, traced
+from yolov12.export.tracing import Save, inputs, quietly, traced
 from yolov12.extras import require
 from yolov12.inference.backends.base import DESCRIPTION, DESCRIPTION_FILE
 
@@ -44,11 +44,12 @@ def onnx_model(graph: ExportGraph, plan: ExportPlan) -> Any:
     dimensions: Any = None
     if artefact.dynamic:
         height, width = torch.export.Dim("height_32"), torch.export.Dim("width_32")
-        dimensions = ({0: torch.export.Dim("batch"), 2: STRIDE * height, 3: STRIDE * width},)
+        dimensions = ({0: torch.export.Dim("batch"), 2: STRIDE * height, 3: STRIDE * width}, {})
+        dimensions = dimensions[: len(artefact.inputs)]
     with quietly():
         program = torch.onnx.export(
-            graph, (example(plan),), dynamo=True, opset_version=OPSET, dynamic_shapes=dimensions, verbose=False,
-            input_names=["images"], output_names=list(artefact.outputs),
+            graph, inputs(plan), dynamo=True, opset_version=OPSET, dynamic_shapes=dimensions, verbose=False,
+            input_names=list(artefact.inputs), output_names=list(artefact.outputs),
         )  # fmt: skip
     if program is None:
         raise RuntimeError("the ONNX exporter returned nothing")
@@ -90,9 +91,11 @@ def openvino_model(graph: ExportGraph, plan: ExportPlan) -> Any:
     openvino, artefact = require("openvino", "openvino"), plan.artefact
     if artefact.suppression is not None:
         return openvino.Core().read_model(onnx_model(graph, plan).SerializeToString())
-    free = [-1, 3, -1, -1] if artefact.dynamic else [artefact.batch, 3, *artefact.imgsz]
+    shapes: list[list[int]] = [[-1, 3, -1, -1] if artefact.dynamic else [artefact.batch, 3, *artefact.imgsz]]
+    if artefact.lazy:
+        shapes.append([])  # a score
     with quietly():
-        return openvino.convert_model(traced(graph, plan), example_input=example(plan), input=free)
+        return openvino.convert_model(traced(graph, plan), example_input=inputs(plan), input=shapes)
 
 
 def torchscript_writer(graph: ExportGraph, plan: ExportPlan) -> Save:

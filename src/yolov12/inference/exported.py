@@ -31,19 +31,21 @@ class ExportedRuntime:
                 f"this file takes canvases of {artefact.imgsz[0]}x{artefact.imgsz[1]} (height x width), "
                 f"not {shape[0]}x{shape[1]}: leave --imgsz out, or export with --dynamic"
             )
-        return self._decoded(self._run(images) if artefact.dynamic else self._in_batches(images, artefact.batch))
+        if artefact.dynamic:
+            return self._decoded(self._run(images, min_score))
+        return self._decoded(self._in_batches(images, min_score))
 
     def whole(self, images: NDArray[np.uint8]) -> Decoded:
         """The same, by one call of the graph: batches that a file of fixed shape does not take are its own errors."""
-        return self._decoded(self._run(images, whole=True))
+        return self._decoded(self._run(images, 0.0, whole=True))
 
     def for_one_call(self) -> ExportedRuntime:
         """What one call or stream runs on, unchanged to its end; the backend may become faster between calls."""
         return ExportedRuntime(self._backend.for_one_call())
 
-    def _run(self, images: Canvases, *, whole: bool = False) -> Outputs:
+    def _run(self, images: Canvases, min_score: float, *, whole: bool = False) -> Outputs:
         try:
-            return self._backend.run(images, whole=whole)
+            return self._backend.run(images, min_score, whole=whole)
         except (RuntimeError, ValueError, TypeError, KeyError) as error:  # a graph that is not what it is said to be
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
             raise CheckpointError(f"this {self.artefact.format} file cannot be run ({reason})") from error
@@ -56,11 +58,12 @@ class ExportedRuntime:
             dense = dense_of_rows(dense, len(artefact.names))
         return Decoded(dense, prototypes, artefact.keypoint_shape)
 
-    def _in_batches(self, images: Canvases, size: int) -> Outputs:
-        """Outputs of any number of images from a graph that takes `size`; the last batch is filled up."""
+    def _in_batches(self, images: Canvases, min_score: float) -> Outputs:
+        """Outputs of any number of images from a graph that takes a few; the last batch is filled up."""
+        size = self.artefact.batch
         rest = -len(images) % size
         filled = np.concatenate((images, np.repeat(images[-1:], rest, axis=0))) if rest else images
-        parts = [self._run(filled[start : start + size]) for start in range(0, len(filled), size)]
+        parts = [self._run(filled[start : start + size], min_score) for start in range(0, len(filled), size)]
         return tuple(np.concatenate(outputs)[: len(images)] for outputs in zip(*parts, strict=True))
 
 

@@ -8,7 +8,7 @@ for mask coefficients, keypoints and angles are built like that of the boxes, an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple, TypeGuard
 
 import torch
@@ -35,15 +35,19 @@ DENSE_SHARE: Final = 0.1
 
 
 class Matrix(NamedTuple):
-    """A convolution, and a SiLU if it has one, as a product: patches (n, kernel * kernel * in) -> (n, out)."""
+    """A convolution, and a SiLU if it has one, as a product: patches (n, kernel * kernel * in) -> (n, out).
+
+    `plain`: by operators that every library has.
+    """
 
     weight: Tensor
     bias: Tensor
     activation: bool
+    plain: bool
 
     def __call__(self, patches: Tensor) -> Tensor:
         """The outputs at the patches' places, from oneDNN, as those of the convolutions themselves."""
-        if patches.dtype is torch.float32 and cpu_convolution.available():
+        if not self.plain and patches.dtype is torch.float32 and cpu_convolution.available():
             operator = torch.ops.mkldnn._linear_pointwise.default
             product: Tensor = operator(patches, self.weight, self.bias, "swish" if self.activation else "none", [], "")
             return product
@@ -57,58 +61,68 @@ def suits(head: nn.Module) -> TypeGuard[LocatingHead]:
 
 
 class LazyBoxes:
-    """The branches of one head whose batch norms are folded; needs maps of one image on the CPU."""
+    """The branches of one head whose batch norms are folded, on the CPU.
 
-    def __init__(self, head: LocatingHead) -> None:
-        self._head = head
+    `traced`: only what a tracer can follow, for a graph: operators that other libraries have, no choice by counts.
+    """
+
+    def __init__(self, head: LocatingHead, *, traced: bool = False) -> None:
+        self._head, self._traced = head, traced
         self._detect = head if isinstance(head, DetectHead) else head.detect
         self._branches = [branches for branches in (self._detect.box_branches, _extra_branches(head)) if branches]
         self._matrices = [
-            [[_matrix(unit) for unit in branch.children()] for branch in branches] for branches in self._branches
+            [[_matrix(unit, plain=traced) for unit in branch.children()] for branch in branches]
+            for branches in self._branches
         ]
 
-    def decode(self, features: Sequence[Tensor], min_score: float) -> Decoded:
+    def decode(self, features: Sequence[Tensor], min_score: float | Tensor) -> Decoded:
         """Like the head and its `decode`, with zeros for everything but the scores in cells that score too little.
 
-        `features` are maps (1, K_l, H_l, W_l), channels_last.
+        `features` are maps (B, K_l, H_l, W_l), channels_last.
         """
-        levels = [branch(level) for branch, level in zip(self._detect.class_branches, features, strict=True)]
-        scores = torch.cat([level[0].flatten(1).t().float() for level in levels]).sigmoid_()  # (A, C)
-        wanted = ~(scores.amax(1) <= min_score)  # (A,); written so that NaN is wanted
-        sizes = [(level.shape[2], level.shape[3]) for level in features]
-        masks = torch.split(wanted, [height * width for height, width in sizes])
-        raw = [self._outputs(i, features[i], mask.nonzero()[:, 0]) for i, mask in enumerate(masks)]
-        logits, *extras = (torch.cat(parts).float() for parts in zip(*raw, strict=True))  # (n, 4 * R), (n, E)
-        points, steps = anchor_points(sizes, self._detect.strides)
-        distances = expected_distances(logits.view(-1, SIDES, self._detect.config.bins))  # (n, 4)
-        boxes, values = _decode(self._head, distances, extras, points[wanted], steps[wanted])
-        end = SIDES + scores.shape[1]
-        decoded = torch.zeros(len(scores), end + values.shape[1])
-        decoded[:, SIDES:end] = scores
-        decoded[wanted, :SIDES] = boxes
-        decoded[wanted, end:] = values
+        levels = [self._level(number, level, min_score) for number, level in enumerate(features)]
         prototypes = self._head.prototypes(features[0]).float() if isinstance(self._head, SegmentHead) else None
-        return Decoded(decoded.t()[None], prototypes)
+        return Decoded(torch.cat(levels, 1).transpose(1, 2), prototypes)
 
-    def _outputs(self, level: int, features: Tensor, cells: Tensor) -> list[Tensor]:
-        """Raw outputs (n, K) of each branch at the `cells` (n,) of one map (1, K, H, W), numbered row by row."""
-        height, width = features.shape[2:]
-        if len(cells) > DENSE_SHARE * height * width:
-            return [branches[level](features)[0].flatten(1).t()[cells] for branches in self._branches]
-        # Maps get a border of one cell, as the convolutions' padding does; rows of a bordered map are width + 2 long.
-        around = _around(width + 2)
-        inner = cells + 2 * (cells // width) + width + 3  # the same cells in a bordered map
-        needed = torch.zeros((height + 2, width + 2), dtype=torch.bool)
-        needed.view(-1)[inner[:, None] + around] = True
-        needed[[0, -1]] = needed[:, [0, -1]] = False  # hidden values outside the map are the padding's zeros
-        places = needed.view(-1).nonzero()[:, 0]  # (m,)
-        bordered = functional.pad(features[0].permute(1, 2, 0), (0, 0, 1, 1, 1, 1)).flatten(0, 1)  # ((H+2)(W+2), K)
-        patches = _patches(bordered, places, around)
+    def _level(self, level: int, features: Tensor, min_score: float | Tensor) -> Tensor:
+        """Decoded cells (B, H * W, 4 + C + E) of one map (B, K, H, W)."""
+        logits = self._detect.class_branches[level](features).flatten(2).transpose(1, 2)  # (B, H * W, C)
+        scores = logits.float().sigmoid()
+        wanted = ~(scores.amax(-1) <= min_score)  # (B, H * W); written so that NaN is wanted
+        cells = wanted.flatten().nonzero()[:, 0]  # (n,)
+        raw, *extras = self._outputs(level, features, wanted, cells)
+        distances = expected_distances(raw.float().view(-1, SIDES, self._detect.config.bins))  # (n, 4)
+        size = features.shape[2], features.shape[3]
+        anchors = anchor_points([size], self._detect.strides[level : level + 1])
+        # (H * W, 2) and (H * W, 1), the same for all pictures -> (n, 2) and (n, 1)
+        points, steps = (one.expand(features.shape[0], -1, -1).flatten(0, 1)[cells] for one in anchors)
+        found = torch.cat(_decode(self._head, distances, extras, points, steps), 1)  # (n, 4 + E)
+        values = found.new_zeros(features.shape[0] * size[0] * size[1], found.shape[1])
+        values[cells] = found
+        values = values.view(features.shape[0], -1, found.shape[1])
+        return torch.cat((values[..., :SIDES], scores, values[..., SIDES:]), -1)
+
+    def _outputs(self, level: int, features: Tensor, wanted: Tensor, cells: Tensor) -> list[Tensor]:
+        """Raw outputs (n, K) of each branch in one map (B, K, H, W).
+
+        `wanted` (B, H * W) are the cells, `cells` (n,) their numbers, picture by picture and row by row.
+        """
+        if not self._traced and len(cells) > DENSE_SHARE * wanted.numel():
+            maps = [branches[level](features) for branches in self._branches]  # (B, K, H, W) each
+            return [one.permute(0, 2, 3, 1).flatten(0, 2)[cells] for one in maps]
+        height, width = features.shape[2], features.shape[3]
+        around = wanted.view(-1, 1, height, width).float()
+        around = functional.max_pool2d(around, 3, 1, 1)  # second convolutions look at the neighbours, too
+        needed = _bordered_places(around.flatten().nonzero()[:, 0], height, width)  # (m,)
+        chosen = _bordered_places(cells, height, width)
+        # Maps get a border of one cell, as the convolutions' padding does; hidden values there stay its zeros.
+        bordered = functional.pad(features.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1)).flatten(0, 2)
+        patches = _patches(bordered, needed, width + 2)
         outputs = []
         for first, second, last in (matrices[level] for matrices in self._matrices):
-            hidden = bordered.new_zeros(len(bordered), len(first.bias))
-            hidden[places] = first(patches)
-            outputs.append(last(second(_patches(hidden, inner, around))))
+            hidden = bordered.new_zeros(bordered.shape[0], first.bias.shape[0])
+            hidden[needed] = first(patches)
+            outputs.append(last(second(_patches(hidden, chosen, width + 2))))
         return outputs
 
 
@@ -134,20 +148,23 @@ def _decode(
     return boxes, extras[0] if extras else boxes.new_empty(len(boxes), 0)
 
 
-def _matrix(unit: nn.Module) -> Matrix:
+def _matrix(unit: nn.Module, *, plain: bool) -> Matrix:
     conv, activation = (unit.conv, unit.activation) if isinstance(unit, ConvNormAct) else (unit, False)
     if not isinstance(conv, nn.Conv2d) or conv.bias is None:
         raise TypeError("a folded box branch is made of convolutions with a bias")
     # (out, in, k, k) -> (out, k * k * in): patches hold the channels of one cell after those of another
-    return Matrix(conv.weight.permute(0, 2, 3, 1).flatten(1).contiguous(), conv.bias, activation)
+    weight = conv.weight.detach().permute(0, 2, 3, 1).flatten(1).contiguous()
+    return Matrix(weight, conv.bias.detach(), activation, plain)
 
 
-def _around(row: int) -> Tensor:
-    """Steps (9,) from a cell to itself and its neighbours in a map with rows of `row` cells."""
-    sides: Iterable[int] = (-1, 0, 1)
-    return torch.tensor([dy * row + dx for dy in sides for dx in sides])
+def _bordered_places(cells: Tensor, height: int, width: int) -> Tensor:
+    """Where cells (n,) of maps (B, H, W) are in the maps with a border of one cell, (B, H + 2, W + 2)."""
+    rows = torch.div(cells, width, rounding_mode="floor")  # of all pictures, one below the other
+    return cells + 2 * rows + torch.div(rows, height, rounding_mode="floor") * 2 * (width + 2) + width + 3
 
 
-def _patches(cells: Tensor, places: Tensor, around: Tensor) -> Tensor:
-    """The 3x3 surroundings of `places` (n,) in `cells` (N, K): (n, 9 * K)."""
-    return cells.index_select(0, (places[:, None] + around).flatten()).view(len(places), len(around) * cells.shape[1])
+def _patches(cells: Tensor, places: Tensor, row: int) -> Tensor:
+    """The 3x3 surroundings of `places` (n,) in `cells` (N, K), a map with rows of `row` cells: (n, 9 * K)."""
+    sides = torch.arange(-1, 2)
+    around = (sides[:, None] * row + sides).flatten()  # (9,)
+    return cells.index_select(0, (places[:, None] + around).flatten()).view(-1, 9 * cells.shape[1])

@@ -21,6 +21,7 @@ from yolov12.extras import is_installed
 from yolov12.folders import remove
 from yolov12.inference.backends.base import Opened
 from yolov12.inference.exported import ExportedRuntime, open_exported
+from yolov12.inference.lazy_boxes import suits
 from yolov12.inference.runtime import Runtime
 from yolov12.inference.tolerance import LIMITS, agree, differences
 from yolov12.inference.torch_runtime import TorchRuntime, torch_runtime
@@ -121,7 +122,8 @@ def artefact(model: Detector, file: ModelFile, folder: Path, name: str) -> Path:
     target = folder / f"model{wanted.suffix}"
     if not target.exists():
         size = trained_size(file.metadata) or usual_size(file.config.variant, file.config.task)
-        config = ExportConfig(format=name, imgsz=size, images=PICTURES, verbose=False)
+        lazy = wanted.lazy and suits(model.head)
+        config = ExportConfig(format=name, imgsz=size, images=PICTURES, lazy=lazy, verbose=False)
         plan = ExportPlan(wanted, describe(file, config, wanted, trained_size(file.metadata)), target)
         with check_pictures(config, file, Origin()) as check:
             run_export(model, plan, check)

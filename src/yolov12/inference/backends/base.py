@@ -54,8 +54,11 @@ class Backend(Protocol):
 
     def __init__(self, path: Path, opened: Opened) -> None: ...
 
-    def run(self, images: Canvases, *, whole: bool = False) -> Outputs:
-        """Outputs of a batch of canvases that the artefact allows; `whole`: in one call of the graph."""
+    def run(self, images: Canvases, min_score: float = 0.0, *, whole: bool = False) -> Outputs:
+        """Outputs of a batch of canvases that the artefact allows; `whole`: in one call of the graph.
+
+        Anchors that have no score above `min_score` may have zeros for everything but their scores.
+        """
 
     def for_one_call(self) -> Backend:
         """What one call or stream runs on, unchanged to its end; the backend may become faster between calls."""
@@ -84,7 +87,7 @@ class TakingTurns(Steady, ABC):
         self._turn = threading.Lock()
         self.precision = fixed_precision(opened, self.artefact, self.title)
 
-    def run(self, images: Canvases, *, whole: bool = False) -> Outputs:
+    def run(self, images: Canvases, min_score: float = 0.0, *, whole: bool = False) -> Outputs:
         """Outputs of a batch of the size that the file is for."""
         with self._turn:
             return float_outputs(self.infer(blob(images)))

@@ -45,7 +45,7 @@ class NcnnBackend(Steady):
                     raise CheckpointError(f"{name} is missing or damaged")
         self.precision = fixed_precision(opened, self.artefact, "ncnn")
 
-    def run(self, images: Canvases, *, whole: bool = False) -> Outputs:
+    def run(self, images: Canvases, min_score: float = 0.0, *, whole: bool = False) -> Outputs:
         """Outputs of a batch, picture by picture."""
         return one_by_one(self._run, images)
 

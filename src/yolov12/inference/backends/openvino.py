@@ -6,9 +6,11 @@ import contextlib
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from yolov12.errors import CheckpointError, SetupError
 from yolov12.extras import require
@@ -70,7 +72,7 @@ class OpenVINOBackend:
     def _with_preprocessing(self, model: Any) -> Any:
         """The model with 8-bit canvases as its input: converting them is fused with the first layer."""
         steps = self._library.preprocess.PrePostProcessor(model)
-        entry = steps.input()
+        entry = steps.input(0)
         entry.tensor().set_element_type(self._library.Type.u8).set_layout(self._library.Layout("NHWC"))
         # Colours are put in order before: on inputs of free size the library (2026.4) drops that step without a word.
         entry.preprocess().convert_element_type(self._library.Type.f32).scale(255.0)
@@ -79,7 +81,7 @@ class OpenVINOBackend:
 
     def _compile_for(self, shape: Shape) -> Any:
         model = self._model.clone()
-        model.reshape(list(shape))
+        model.reshape({0: list(shape)})
         return self._compile("LATENCY", 1, model)
 
     def _compile(self, hint: str, streams: int, model: Any = None) -> Any:
@@ -91,14 +93,16 @@ class OpenVINOBackend:
         }
         return self._core.compile_model(self._model if model is None else model, "CPU", settings)
 
-    def run(self, images: Canvases, *, whole: bool = False) -> Outputs:
+    def run(self, images: Canvases, min_score: float = 0.0, *, whole: bool = False) -> Outputs:
         """Outputs of a batch."""
+        alone = partial(self.run_on, self._alone, min_score)
         if whole:
-            return self._run_alone(images)
+            return alone(images)
         self._seen += len(images)
         if len(images) == 1 or self._threads == 1 or not self.artefact.dynamic or self._seen <= FEW:
-            return one_by_one(self._run_alone, images) if self.artefact.batch == 1 else self._run_alone(images)
-        return one_by_one(self._run_together, images, self._together[1])
+            return one_by_one(alone, images) if self.artefact.batch == 1 else alone(images)
+        compiled, pool = self._together
+        return one_by_one(partial(self.run_on, compiled, min_score), images, pool)
 
     def for_one_call(self) -> OneCall:
         """What one call or stream runs on. Graphs that have come to pay are compiled beside it."""
@@ -111,23 +115,20 @@ class OpenVINOBackend:
         with contextlib.suppress(RuntimeError):
             self._usual.add(shape, self._compile_for(shape))
 
-    def _run_alone(self, images: Canvases) -> Outputs:
-        return self.run_on(self._alone, images)
-
-    def _run_together(self, images: Canvases) -> Outputs:
-        return self.run_on(self._together[0], images)
-
     @cached_property
     def _together(self) -> tuple[Any, ThreadPoolExecutor]:
         return self._compile("THROUGHPUT", self._threads), ThreadPoolExecutor(self._threads, "openvino")
 
-    def run_on(self, compiled: Any, images: Canvases) -> Outputs:
+    def run_on(self, compiled: Any, min_score: float, images: Canvases) -> Outputs:
         """Outputs of a compiled graph."""
         requests = self._local.__dict__.setdefault("requests", {})  # one for each thread: a request holds its output
         if compiled not in requests:
             requests[compiled] = compiled.create_infer_request()
         request = requests[compiled]
-        found = request.infer([as_rgb(images)], share_inputs=True, share_outputs=True)
+        inputs: list[Any] = [as_rgb(images)]
+        if self.artefact.lazy:
+            inputs.append(np.float32(min_score))
+        found = request.infer(inputs, share_inputs=True, share_outputs=True)
         return float_outputs([found[i] for i in range(len(self.artefact.outputs))])
 
 
@@ -169,14 +170,14 @@ class OneCall(Steady):
         self._backend, self._usual, self._ready = backend, usual, usual.ready
         self.name, self.precision, self.artefact = backend.name, backend.precision, backend.artefact
 
-    def run(self, images: Canvases, *, whole: bool = False) -> Outputs:
+    def run(self, images: Canvases, min_score: float = 0.0, *, whole: bool = False) -> Outputs:
         """Outputs of a batch."""
         shape = images.shape
         if shape in self._ready:
-            return self._backend.run_on(self._ready[shape], images)
+            return self._backend.run_on(self._ready[shape], min_score, images)
         if shape[0] == 1 and self.artefact.dynamic:
             self._usual.note(shape)
-        return self._backend.run(images, whole=whole)
+        return self._backend.run(images, min_score, whole=whole)
 
 
 def sole_xml(folder: Path) -> Path:

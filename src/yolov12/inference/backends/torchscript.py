@@ -54,7 +54,7 @@ class TorchScriptBackend(Steady):
             self.artefact = read_artefact(_text(described[DESCRIPTION_FILE]))
         self.precision = fixed_precision(opened, self.artefact, "TorchScript")
 
-    def run(self, images: Canvases, *, whole: bool = False) -> Outputs:
+    def run(self, images: Canvases, min_score: float = 0.0, *, whole: bool = False) -> Outputs:
         """Outputs of a batch."""
         return self._run(images) if whole or self._device != "cpu" else one_by_one(self._run, images)
 
