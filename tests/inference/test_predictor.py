@@ -213,8 +213,46 @@ def test_batches_do_not_depend_on_timing(folder: Path) -> None:
     for _ in range(3):
         runtime = StubRuntime()
         list(Predictor(runtime, NAMES).predict(folder, config(batch=4)))
-        recorded.append(runtime.batches)
+        recorded.append(sorted(runtime.batches))  # two are under way at a time: either may begin first
     assert recorded[0] == recorded[1] == recorded[2]
+
+
+def test_two_batches_are_under_way() -> None:
+    """Neither ends before the other has begun; the time that both took is counted once."""
+
+    class Waiting(StubRuntime):
+        meeting = threading.Barrier(2, timeout=60)
+
+        def __call__(self, images: npt.NDArray[np.uint8], min_score: float = 0.0) -> Decoded:
+            self.meeting.wait()
+            return super().__call__(images, min_score)
+
+    runtime = Waiting()
+    pictures = [np.full((64, 64, 3), shade, np.uint8) for shade in range(16)]
+    results = list(Predictor(runtime, NAMES).predict(pictures, config(batch=4)))
+    assert [shape[0] for shape in runtime.batches] == [4, 4, 4, 4]
+    scores = [float(result.boxes.conf[0]) for result in results]
+    assert scores == sorted(scores)
+    call = predictor_module._Call(runtime, NAMES, "detect", QUIET, predictor_module.NmsOptions())
+    ready = call.prepare(predictor_module.Item("a", lambda: pictures[0]))
+    ran = ([ready], list(StubRuntime()(pictures[0][None]).images()), 2.0, 5.0)
+    assert [call.results(ran, before)[0].speed["inference"] for before in (0, 4, 6)] == [3000, 1000, 0]
+
+
+def test_an_error_of_the_runtime_reaches_the_caller() -> None:
+    class Failing(StubRuntime):
+        def __call__(self, images: npt.NDArray[np.uint8], min_score: float = 0.0) -> Decoded:
+            if images[0, 0, 0, 0] > 7:
+                raise ConfigError("no more")
+            return super().__call__(images, min_score)
+
+    before = threading.active_count()
+    pictures = [np.full((64, 64, 3), shade, np.uint8) for shade in range(16)]
+    results = Predictor(Failing(), NAMES).predict(pictures, config(batch=4))
+    assert [next(results).path for _ in range(8)]
+    with pytest.raises(ConfigError, match="no more"):
+        next(results)
+    assert threading.active_count() == before
 
 
 def test_the_first_result_does_not_wait_for_the_last_image(stub: StubRuntime) -> None:

@@ -2,8 +2,9 @@
 
 The predictor keeps no state: every call carries its options, so that many threads may share one. Images are decoded by
 a few threads while the network runs. Over many images it looks ahead over a window and runs those of equal canvas
-together, because changing shapes cost time; which images share a batch depends on their order alone, never on timing,
-and results come out in input order.
+together, because changing shapes cost time; a second batch is under way while the results of the first are made and
+used, so that no core waits for either. Which images share a batch depends on their order alone, never on timing, and
+results come out in input order.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ from yolov12.results import OBB, Boxes, Keypoints, Pixels, Probs, Result
 
 WINDOW: Final = 64
 """Images ahead of the one that is due: enough to find batches of equal canvas among mixed sizes."""
+UNDER_WAY: Final = 2
+"""Batches that run at a time: the second takes the cores that the last images of the first leave idle."""
 KEPT_BYTES: Final = 4 * 2**20
 """Larger images of files are not kept while they wait, nor in their results, but read again when asked for."""
 LIST_BYTES: Final = 512 * 2**20
@@ -66,11 +69,16 @@ class Failed:
 Ready = Placed | Failed
 
 
+Ran = tuple[Sequence[Ready], Sequence[Decoded], float, float]
+"""A batch, what the network says of each image of it, and when it began and ended, in seconds."""
+
+
 @dataclass(eq=False)
 class Slot:
-    """One place of the window: first being decoded, then its result."""
+    """One place of the window: first being decoded, then part of a batch, then its result."""
 
     ready: Future[Ready]
+    waits: bool = True
     result: Result | None = None
 
 
@@ -185,16 +193,22 @@ class _Call:
             precision=self.runtime.precision,
         )
 
-    def run(self, batch: Sequence[Ready]) -> list[Result]:
-        """Results of images on equal canvases, or of items that failed."""
-        placed = [one for one in batch if isinstance(one, Placed)]
-        if not placed:
+    def run(self, batch: Sequence[Ready]) -> Ran:
+        """The network on images of equal canvases, or nothing for items that failed; runs in any thread."""
+        canvases = [one.canvas for one in batch if isinstance(one, Placed)]
+        started = time.perf_counter()
+        decoded = list(self.runtime(np.stack(canvases), self.options.conf).images()) if canvases else []
+        return batch, decoded, started, time.perf_counter()
+
+    def results(self, ran: Ran, before: float = 0.0) -> list[Result]:
+        """Results of a batch; time `before` which another one was under way is not its own."""
+        batch, decoded, started, ended = ran
+        if not decoded:
             failed = (one for one in batch if isinstance(one, Failed))
             return [Result.failed(one.item.name, self.names, str(one.error), one.item.frame) for one in failed]
-        started = time.perf_counter()
-        decoded = self.runtime(np.stack([one.canvas for one in placed]), self.options.conf)
-        milliseconds = _since(started) / len(placed)
-        return [self.finish(one, found, milliseconds) for one, found in zip(placed, decoded.images(), strict=True)]
+        milliseconds = 1000 * max(ended - max(started, before), 0.0) / len(batch)
+        placed = (one for one in batch if isinstance(one, Placed))
+        return [self.finish(one, found, milliseconds) for one, found in zip(placed, decoded, strict=True)]
 
     def finish(self, placed: Placed, decoded: Decoded, inference: float) -> Result:
         """Suppress, map back to the original image, wrap up."""
@@ -224,9 +238,9 @@ def _start(call: _Call, source: Source) -> Iterator[Result]:
         item = next(source.items)
         return iter([call.look(item, alone=True)]) if call.looks.several else _single(call, item)
     if source.kind == "camera" and not call.looks.several:
-        return (call.run([call.prepare(item)])[0] for item in source.items)
-    batch = call.config.batch
-    # Frames are of one size and cannot be read again: no more of them wait than run together.
+        return (call.results(call.run([call.prepare(item)]))[0] for item in source.items)
+    batch = UNDER_WAY * call.config.batch
+    # Frames are of one size and cannot be read again: no more of them wait than run at a time.
     if call.looks.several:
         return (call.look(item, alone=False) for item in source.items)
     return _many(call, source.items, batch if source.kind == "video" else max(WINDOW, batch))
@@ -237,38 +251,51 @@ def _single(call: _Call, item: Item) -> Iterator[Result]:
     ready = call.prepare(item)
     if isinstance(ready, Failed):
         raise ready.error
-    yield from call.run([ready])
+    yield from call.results(call.run([ready]))
 
 
 def _many(call: _Call, items: Iterator[Item], limit: int) -> Iterator[Result]:
     """Images in batches of equal canvas, results in order; at most `limit` wait."""
-    pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="decode")
+    decoders = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "decode")
+    runners = ThreadPoolExecutor(UNDER_WAY, "batch")
     window: deque[Slot] = deque()
+    under_way: deque[tuple[list[Slot], Future[Ran]]] = deque()
     ahead = 2 * call.config.batch  # grows with every batch: the first results need not wait for a full window
+    ended = 0.0
     try:
         while True:
             fresh = itertools.islice(items, max(min(ahead, limit) - len(window), 0))
-            window.extend(Slot(pool.submit(call.prepare, item)) for item in fresh)
+            window.extend(Slot(decoders.submit(call.prepare, item)) for item in fresh)
             if not window:
                 return
-            if window[0].result is None:
-                batch = _next_batch(window, call.config.batch)
-                for slot, result in zip(batch, call.run([slot.ready.result() for slot in batch]), strict=True):
+            if window[0].result is None:  # it will be in the oldest batch
+                while len(under_way) < UNDER_WAY and (batch := _next_batch(window, call.config.batch)):
+                    under_way.append((batch, runners.submit(call.run, [slot.ready.result() for slot in batch])))
+                batch, running = under_way.popleft()
+                ran = running.result()
+                for slot, result in zip(batch, call.results(ran, ended), strict=True):
                     slot.result = result
                     slot.ready = Future()  # lets go of the canvas
+                ended = max(ended, ran[-1])
                 ahead *= 2
             finished = window.popleft().result
             if finished is not None:
                 yield finished
     finally:
-        pool.shutdown(cancel_futures=True)
+        for pool in (runners, decoders):
+            pool.shutdown(cancel_futures=True)
 
 
 def _next_batch(window: Iterable[Slot], size: int) -> list[Slot]:
-    """The oldest slot that waits, and up to `size` in all that can run together with it."""
-    waiting = [slot for slot in window if slot.result is None]
+    """The oldest slot that waits, and up to `size` in all that can run together with it; none where none waits."""
+    waiting = [slot for slot in window if slot.waits]
+    if not waiting:
+        return []
     first = _canvas_shape(waiting[0].ready.result())
-    return list(itertools.islice((slot for slot in waiting if _canvas_shape(slot.ready.result()) == first), size))
+    batch = list(itertools.islice((slot for slot in waiting if _canvas_shape(slot.ready.result()) == first), size))
+    for slot in batch:
+        slot.waits = False
+    return batch
 
 
 def _canvas_shape(ready: Ready) -> tuple[int, int] | None:
