@@ -40,6 +40,11 @@ def make_folder(bccd: Path, folder: Path, count: int) -> list[Path]:
     return paths
 
 
+def size_of(checkpoint: Path) -> str:
+    """The letter of a checkpoint's size."""
+    return YOLO(checkpoint).model.config.variant[-1]
+
+
 def make_weights(size: str, checkpoint: Path | None, images: Sequence[Path], folder: Path) -> dict[str, Any]:
     """Write the same weights for both sides into `folder`; returns what their `load` needs."""
     if checkpoint:

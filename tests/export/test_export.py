@@ -155,6 +155,9 @@ def test_what_a_description_may_not_say(blood: Path, tmp_path: Path) -> None:
     say(format="ncnn")
     with pytest.raises(CheckpointError, match="is described as a file for ncnn, not openvino"):
         YOLO(copied)
+    say(lazy=True)
+    with pytest.raises(CheckpointError, match="the graph takes 1 inputs, but is described as taking 2"):
+        YOLO(copied).predict(str(sample_images()), verbose=False)
     say(names={"0": "a", "1": "b"})
     with pytest.raises(CheckpointError, match=r"answers \(\d, 7, \d+\), but is described as \(B, 6, A\)"):
         YOLO(copied).predict(str(sample_images()), verbose=False)

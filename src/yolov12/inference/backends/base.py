@@ -147,6 +147,12 @@ def described(folder: Path) -> Artefact:
     return read_artefact(file.read_text(encoding="utf8") if file.is_file() else None)
 
 
+def check_inputs(count: int, artefact: Artefact) -> None:
+    """Raise CheckpointError for a graph that takes more or fewer inputs than its description says."""
+    if count != len(artefact.inputs):
+        raise CheckpointError(f"the graph takes {count} inputs, but is described as taking {len(artefact.inputs)}")
+
+
 def contents(file: Path, magic: bytes) -> bytes:
     """The bytes of a file of a format that has `magic` behind four others; CheckpointError for any other file."""
     if not file.is_file():

@@ -19,6 +19,7 @@ from yolov12.inference.backends.base import (
     Outputs,
     Steady,
     blob,
+    check_inputs,
     device_name,
     fixed_precision,
     float_outputs,
@@ -40,6 +41,7 @@ class OnnxBackend(Steady):
             self._model = path.read_bytes()  # not by path: a file must not make the library open others
             self._alone = self._session(self._threads)
             self.artefact = read_artefact(self._alone.get_modelmeta().custom_metadata_map.get(DESCRIPTION))
+            check_inputs(len(self._alone.get_inputs()), self.artefact)
         self.precision = fixed_precision(opened, self.artefact, "ONNX Runtime")
 
     def run(self, images: Canvases, min_score: float = 0.0, *, whole: bool = False) -> Outputs:
@@ -53,9 +55,9 @@ class OnnxBackend(Steady):
         return one_by_one(partial(self._run, session, min_score), images, pool)
 
     def _run(self, session: Any, min_score: float, images: Canvases) -> Outputs:
-        given = (blob(images), np.array(min_score, np.float32))
-        names = [entry.name for entry in session.get_inputs()]
-        return float_outputs(session.run(None, dict(zip(names, given, strict=False))))
+        inputs = [blob(images), np.array(min_score, np.float32)][: len(self.artefact.inputs)]
+        names = (entry.name for entry in session.get_inputs())
+        return float_outputs(session.run(None, dict(zip(names, inputs, strict=True))))
 
     @cached_property
     def _together(self) -> tuple[Any, ThreadPoolExecutor]:

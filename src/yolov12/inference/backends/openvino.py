@@ -20,6 +20,7 @@ from yolov12.inference.backends.base import (
     Outputs,
     Steady,
     as_rgb,
+    check_inputs,
     cpu_only,
     described,
     float_outputs,
@@ -54,7 +55,9 @@ class OpenVINOBackend:
         self._usual = UsualShapes()
         with reading(path):
             self.artefact = described(path)
-            self._model = self._with_preprocessing(self._core.read_model(sole_xml(path)))
+            model = self._core.read_model(sole_xml(path))
+            check_inputs(len(model.inputs), self.artefact)
+            self._model = self._with_preprocessing(model)
         self.precision = self._choose(opened.precision)
         with reading(path):
             self._alone = self._compile("LATENCY", 1)
@@ -125,9 +128,7 @@ class OpenVINOBackend:
         if compiled not in requests:
             requests[compiled] = compiled.create_infer_request()
         request = requests[compiled]
-        inputs: list[Any] = [as_rgb(images)]
-        if self.artefact.lazy:
-            inputs.append(np.float32(min_score))
+        inputs = [as_rgb(images), np.float32(min_score)][: len(self.artefact.inputs)]
         found = request.infer(inputs, share_inputs=True, share_outputs=True)
         return float_outputs([found[i] for i in range(len(self.artefact.outputs))])
 
