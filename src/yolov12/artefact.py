@@ -109,6 +109,8 @@ def _checked(values: dict[str, Any]) -> Artefact:
     if values.get("suppression") is not None:
         values["suppression"] = from_fields("suppression", Suppression, values["suppression"])
     artefact = Artefact(**values)
+    if not isinstance(artefact.lazy, bool):
+        raise ConfigError(f"lazy {artefact.lazy!r}")
     if artefact.task not in TASKS:
         raise ConfigError(f"task {artefact.task!r}")
     if sorted(artefact.names) != list(range(len(artefact.names))) or not artefact.names:

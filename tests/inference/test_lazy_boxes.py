@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from model_factory import tiny_file
+from yolov12.export.tracing import quietly
 from yolov12.inference import lazy_boxes
 from yolov12.inference.lazy_boxes import LazyBoxes, LocatingHead
 from yolov12.models.detector import build_model, fuse
@@ -103,6 +104,44 @@ def test_a_score_that_is_not_a_number_hides_nothing(head: DetectHead) -> None:
     assert found[0, :4, 0].isnan().any()
     assert not found[0, :4, -1].any()
     assert dense.shape == found.shape
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_what_is_decoded_is_float32(task: str) -> None:
+    """As the head does, whatever the network computes in."""
+    file = tiny_file(task=task)
+    model = build_model(file.config, seed=0)
+    model.load_state_dict(file.state)
+    head = fuse(model).head.bfloat16()
+    assert isinstance(head, LocatingHead)
+    with torch.inference_mode():
+        features = [level.bfloat16() for level in maps(head, 3, 4, seed=1)]
+        dense, _ = whole(head, features)
+        found = LazyBoxes(head).decode(features, float(dense[0, SCORES].amax(0).median())).dense
+    shown = found[0, :4].any(0)
+    assert 0 < shown.sum() < shown.numel()
+    torch.testing.assert_close(found[0, 7:, shown], dense[0, 7:, shown], atol=2e-3, rtol=2e-2)
+    assert found[0, 7:, shown].unique().numel() > 0.9 * found[0, 7:, shown].numel() or task != "obb"
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_trace_holds_for_any_score(heads: dict[str, LocatingHead], task: str) -> None:
+    head = heads[task]
+    features, other = maps(head, 2, 3, seed=1), maps(head, 4, 2, seed=2)
+    boxes = LazyBoxes(head, traced=True)
+
+    class Graph(nn.Module):
+        def forward(self, levels: list[Tensor], min_score: Tensor) -> Tensor:
+            return boxes.decode(levels, min_score).dense
+
+    with torch.inference_mode(), quietly():
+        best = whole(head, features)[0][0, SCORES].amax(0)
+        graph = torch.jit.trace(Graph(), (features, best.median()), check_trace=False)
+        for levels in (features, other):
+            best = whole(head, levels)[0][0, SCORES].amax(0)
+            for rank in (0.0, 0.3, 0.9, 1.0):
+                expected = boxes.decode(levels, float(best.quantile(rank))).dense
+                torch.testing.assert_close(graph(levels, best.quantile(rank)), expected)
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import typing
 from collections.abc import Hashable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar, cast
 
 from yolov12.errors import ConfigError, did_you_mean
@@ -55,8 +56,9 @@ def field_hints(config_type: type[Any]) -> Mapping[str, Any]:
 
 
 @functools.cache
-def _hints(config_type: Any) -> dict[str, Any]:
-    return {name: hint for name, hint in typing.get_type_hints(config_type).items() if not _is_class_var(hint)}
+def _hints(config_type: Any) -> Mapping[str, Any]:
+    hints = typing.get_type_hints(config_type)
+    return MappingProxyType({name: hint for name, hint in hints.items() if not _is_class_var(hint)})
 
 
 def _is_class_var(hint: Any) -> bool:

@@ -197,7 +197,7 @@ class ExportConfig:
     )
     simplify: bool = option(False, "ONNX: also run onnxslim over the graph")
     nms: bool = option(False, "suppression inside the graph: rows of box, score, class instead of dense output")
-    lazy: bool = option(False, "boxes only at anchors whose score passes a second input of the graph; faster here")
+    lazy: bool = option(False, "ONNX, OpenVINO: boxes only at anchors whose score passes a second input; faster")
     conf: float = option(0.25, "with --nms: lowest score", low=0, high=1)
     iou: float = option(0.7, "with --nms: overlap above which the lower-scored box is dropped", low=0, high=1)
     max_det: int = option(300, "with --nms: most detections per image", low=1, high=100_000)

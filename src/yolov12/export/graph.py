@@ -25,11 +25,15 @@ class ExportGraph(nn.Module):
         self.network = fuse(model).cpu().float()
         self.task = model.config.task
         self.boxes: LazyBoxes | None = None
-        if lazy and suits(self.network.head):
+        if lazy:
+            if not suits(self.network.head):
+                raise TypeError(f"boxes of a {type(self.network.head).__name__} are computed together")
             self.boxes = LazyBoxes(self.network.head, traced=True)
 
     def halved(self) -> ExportGraph:
-        """Itself, in half precision from now on."""
+        """Itself, in half precision from now on; not for a lazy one, whose products keep weights of their own."""
+        if self.boxes is not None:
+            raise TypeError("a lazy graph has no half precision")
         self.dtype = torch.float16
         self.network.half()
         return self
@@ -37,10 +41,12 @@ class ExportGraph(nn.Module):
     def forward(self, images: Tensor, min_score: Tensor | None = None) -> tuple[Tensor, ...]:
         """Outputs in the order of `Artefact.outputs`."""
         images = images.to(self.dtype)
-        if self.boxes is not None and min_score is not None:
+        if self.boxes is None:
+            decoded = self.network.head.decode(self.network(images)[self.task])
+        elif min_score is not None:
             decoded = self.boxes.decode(self.network.neck(self.network.backbone(images)), min_score)
         else:
-            decoded = self.network.head.decode(self.network(images)[self.task])
+            raise TypeError("a lazy graph takes a score, too")
         if decoded.prototypes is None:
             return (decoded.dense.float(),)
         return decoded.dense.float(), decoded.prototypes.float()

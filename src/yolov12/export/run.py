@@ -39,7 +39,7 @@ from yolov12.export.tracing import Save
 from yolov12.export.writers import WRITERS
 from yolov12.folders import remove
 from yolov12.inference.exported import ExportedRuntime, open_exported
-from yolov12.inference.lazy_boxes import suits
+from yolov12.inference.lazy_boxes import KNOWN, suits
 from yolov12.inference.runtime import Runtime
 from yolov12.inference.torch_runtime import TorchRuntime
 from yolov12.loading import trained_size
@@ -66,8 +66,8 @@ def export_model(
     """Export as the options ask, of which `said` were given; the target's name follows from `beside` unless it was."""
     wanted = check_abilities(config, file.config, said)
     if config.lazy and not suits(model.head):
-        kind = type(file.config.heads[file.config.task]).__name__
-        raise ConfigError(f"--lazy: is for heads of detect, segment, pose, obb without dilations, not for {kind}")
+        kind = file.config.heads[file.config.task].kind
+        raise ConfigError(f"--lazy: is for the heads {', '.join(KNOWN)} without dilations, not for {kind}")
     target = target_of(config, wanted, beside)
     calibration = calibration_pictures(config, file, origin) if config.int8 else None
     artefact = describe(file, config, wanted, origin.size)
@@ -104,7 +104,7 @@ def describe(file: ModelFile, config: ExportConfig, wanted: Format, trained_at: 
         dynamic=dynamic,
         precision="int8" if config.int8 else "fp16" if config.half else "fp32",
         preprocess=contract(task),
-        lazy=config.lazy,
+        lazy=config.lazy and wanted.lazy,
         suppression=Suppression(config.conf, config.iou, config.max_det) if config.nms else None,
         keypoint_shape=file.config.keypoint_shape,
         trained_at=trained_at,
@@ -142,7 +142,7 @@ def run_export(model: Detector, plan: ExportPlan, check: Check | None) -> Path:
         save(aside, plan.artefact.to_json())
         reference = TorchRuntime(model, "cpu", "fp32")
         if check is not None:
-            exported = opened_again(aside, plan.format)
+            exported = opened_again(aside, plan)
             certificate, answering = certify(reference, exported, check), cast(Runtime, exported)
         else:  # `verify` compares it with torch's answers where it runs
             certificate, answering = unchecked(plan.format), reference
@@ -222,15 +222,15 @@ def _check(index: ImageIndex, file: ModelFile, pictures: str, *, single_cls: boo
     return Check(index, True, pictures)
 
 
-def opened_again(aside: Path, wanted: Format) -> ExportedRuntime:
+def opened_again(aside: Path, plan: ExportPlan) -> ExportedRuntime:
     """What has just been written; ExportError where its own runtime refuses it."""
     try:
         return open_exported(aside)
     except CheckpointError as error:
         said = str(error).partition(": ")[2]
-        raise ExportError(
-            f"{wanted.name}: what the converter wrote of this network cannot be opened ({said}). Nothing was written"
-        ) from error
+        hint = "; a graph for one size may do: --no-dynamic" if plan.artefact.dynamic else ""
+        what = f"{plan.format.name}: what the converter wrote of this network cannot be opened"
+        raise ExportError(f"{what} ({said}){hint}. Nothing was written") from error
 
 
 def unchecked(wanted: Format) -> dict[str, Any]:

@@ -32,12 +32,12 @@ class ExportedRuntime:
                 f"not {shape[0]}x{shape[1]}: leave --imgsz out, or export with --dynamic"
             )
         if artefact.dynamic:
-            return self._decoded(self._run(images, min_score))
-        return self._decoded(self._in_batches(images, min_score))
+            return self._decoded(self._run(images, min_score), len(images))
+        return self._decoded(self._in_batches(images, min_score), len(images))
 
     def whole(self, images: NDArray[np.uint8]) -> Decoded:
         """The same, by one call of the graph: batches that a file of fixed shape does not take are its own errors."""
-        return self._decoded(self._run(images, 0.0, whole=True))
+        return self._decoded(self._run(images, 0.0, whole=True), len(images))
 
     def for_one_call(self) -> ExportedRuntime:
         """What one call or stream runs on, unchanged to its end; the backend may become faster between calls."""
@@ -50,10 +50,12 @@ class ExportedRuntime:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
             raise CheckpointError(f"this {self.artefact.format} file cannot be run ({reason})") from error
 
-    def _decoded(self, found: Outputs) -> Decoded:
+    def _decoded(self, found: Outputs, count: int) -> Decoded:
         artefact = self.artefact
         dense, prototypes = found[0], found[1] if len(found) > 1 else None
         check_shape(dense, prototypes, artefact)
+        if len(dense) != count:
+            raise CheckpointError(f"this {artefact.format} file answers for {len(dense)} pictures, not for {count}")
         if artefact.suppression is not None:
             dense = dense_of_rows(dense, len(artefact.names))
         return Decoded(dense, prototypes, artefact.keypoint_shape)

@@ -8,7 +8,7 @@ for mask coefficients, keypoints and angles are built like that of the boxes, an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, TypeGuard
 
 import torch
@@ -27,8 +27,10 @@ from yolov12.ops.boxes import anchor_points, distances_to_xyxy, expected_distanc
 from yolov12.ops.rotated import distances_to_rotated, logits_to_angles
 
 LocatingHead = DetectHead | SegmentHead | PoseHead | ObbHead
-KNOWN = (DetectHead, SegmentHead, DynamicMaskHead, PoseHead, ObbHead)
-"""Heads that are evaluated in this way; one that is derived from them may decode otherwise."""
+KNOWN: Final[Mapping[str, type[LocatingHead]]] = {
+    "detect": DetectHead, "segment": SegmentHead, "dynamic_mask": DynamicMaskHead, "pose": PoseHead, "obb": ObbHead,
+}  # fmt: skip
+"""Heads that are evaluated in this way, by kind; one that is derived from them may decode otherwise."""
 
 DENSE_SHARE: Final = 0.1
 """Where more of a level's cells are wanted, the convolutions themselves are faster."""
@@ -57,7 +59,7 @@ class Matrix(NamedTuple):
 
 def suits(head: nn.Module) -> TypeGuard[LocatingHead]:
     """Whether a head is evaluated in this way: it is one of `KNOWN`, and looks at neighbouring cells alone."""
-    return isinstance(head, KNOWN) and type(head) in KNOWN and not head.config.is_dilated
+    return isinstance(head, LocatingHead) and type(head) in KNOWN.values() and not head.config.is_dilated
 
 
 class LazyBoxes:
@@ -90,8 +92,8 @@ class LazyBoxes:
         scores = logits.float().sigmoid()
         wanted = ~(scores.amax(-1) <= min_score)  # (B, H * W); written so that NaN is wanted
         cells = wanted.flatten().nonzero()[:, 0]  # (n,)
-        raw, *extras = self._outputs(level, features, wanted, cells)
-        distances = expected_distances(raw.float().view(-1, SIDES, self._detect.config.bins))  # (n, 4)
+        raw, *extras = (one.float() for one in self._outputs(level, features, wanted, cells))
+        distances = expected_distances(raw.view(-1, SIDES, self._detect.config.bins))  # (n, 4)
         size = features.shape[2], features.shape[3]
         anchors = anchor_points([size], self._detect.strides[level : level + 1])
         # (H * W, 2) and (H * W, 1), the same for all pictures -> (n, 2) and (n, 1)
@@ -145,7 +147,7 @@ def _decode(
     boxes = xyxy_to_cxcywh(distances_to_xyxy(distances, points)) * steps
     if isinstance(head, PoseHead):
         return boxes, keypoint_values(extras[0], points, steps, head.config.keypoints)
-    return boxes, extras[0] if extras else boxes.new_empty(len(boxes), 0)
+    return boxes, extras[0] if extras else boxes[:, :0]
 
 
 def _matrix(unit: nn.Module, *, plain: bool) -> Matrix:

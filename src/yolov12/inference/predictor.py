@@ -2,8 +2,8 @@
 
 The predictor keeps no state: every call carries its options, so that many threads may share one. Images are decoded by
 a few threads while the network runs. Over many images it looks ahead over a window and runs those of equal canvas
-together, because changing shapes cost time; a second batch is under way while the results of the first are made and
-used, so that no core waits for either. Which images share a batch depends on their order alone, never on timing, and
+together, because changing shapes cost time; the network runs on the next batch while the results of one are made and
+used. Which images share a batch depends on their order alone, never on timing, batches run one after the other, and
 results come out in input order.
 """
 
@@ -36,8 +36,6 @@ from yolov12.results import OBB, Boxes, Keypoints, Pixels, Probs, Result
 
 WINDOW: Final = 64
 """Images ahead of the one that is due: enough to find batches of equal canvas among mixed sizes."""
-UNDER_WAY: Final = 2
-"""Batches that run at a time: the second takes the cores that the last images of the first leave idle."""
 KEPT_BYTES: Final = 4 * 2**20
 """Larger images of files are not kept while they wait, nor in their results, but read again when asked for."""
 LIST_BYTES: Final = 512 * 2**20
@@ -69,10 +67,6 @@ class Failed:
 Ready = Placed | Failed
 
 
-Ran = tuple[Sequence[Ready], Sequence[Decoded], float, float]
-"""A batch, what the network says of each image of it, and when it began and ended, in seconds."""
-
-
 @dataclass(eq=False)
 class Slot:
     """One place of the window: first being decoded, then part of a batch, then its result."""
@@ -80,6 +74,14 @@ class Slot:
     ready: Future[Ready]
     waits: bool = True
     result: Result | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Running:
+    """A batch under way: its slots, and what the network will say of each image of it, with milliseconds per image."""
+
+    slots: Sequence[Slot]
+    decoded: Future[tuple[Sequence[Decoded], float]]
 
 
 class Predictor:
@@ -193,21 +195,21 @@ class _Call:
             precision=self.runtime.precision,
         )
 
-    def run(self, batch: Sequence[Ready]) -> Ran:
-        """The network on images of equal canvases, or nothing for items that failed; runs in any thread."""
+    def run(self, batch: Sequence[Ready]) -> tuple[Sequence[Decoded], float]:
+        """What the network says of images of equal canvases, none for items that failed; milliseconds per image."""
         canvases = [one.canvas for one in batch if isinstance(one, Placed)]
+        if not canvases:
+            return [], 0.0
         started = time.perf_counter()
-        decoded = list(self.runtime(np.stack(canvases), self.options.conf).images()) if canvases else []
-        return batch, decoded, started, time.perf_counter()
+        decoded = list(self.runtime(np.stack(canvases), self.options.conf).images())
+        return decoded, _since(started) / len(canvases)
 
-    def results(self, ran: Ran, before: float = 0.0) -> list[Result]:
-        """Results of a batch; time `before` which another one was under way is not its own."""
-        batch, decoded, started, ended = ran
-        if not decoded:
-            failed = (one for one in batch if isinstance(one, Failed))
+    def results(self, batch: Sequence[Ready], decoded: Sequence[Decoded], milliseconds: float) -> list[Result]:
+        """Results of a batch, in which either all items failed or none."""
+        failed = [one for one in batch if isinstance(one, Failed)]
+        if failed:
             return [Result.failed(one.item.name, self.names, str(one.error), one.item.frame) for one in failed]
-        milliseconds = 1000 * max(ended - max(started, before), 0.0) / len(batch)
-        placed = (one for one in batch if isinstance(one, Placed))
+        placed = [one for one in batch if isinstance(one, Placed)]
         return [self.finish(one, found, milliseconds) for one, found in zip(placed, decoded, strict=True)]
 
     def finish(self, placed: Placed, decoded: Decoded, inference: float) -> Result:
@@ -238,12 +240,12 @@ def _start(call: _Call, source: Source) -> Iterator[Result]:
         item = next(source.items)
         return iter([call.look(item, alone=True)]) if call.looks.several else _single(call, item)
     if source.kind == "camera" and not call.looks.several:
-        return (call.results(call.run([call.prepare(item)]))[0] for item in source.items)
-    batch = UNDER_WAY * call.config.batch
-    # Frames are of one size and cannot be read again: no more of them wait than run at a time.
+        return (_at_once(call, call.prepare(item)) for item in source.items)
+    batch = call.config.batch
     if call.looks.several:
         return (call.look(item, alone=False) for item in source.items)
-    return _many(call, source.items, batch if source.kind == "video" else max(WINDOW, batch))
+    # Frames are of one size and cannot be read again: no more of them wait than run, and follow.
+    return _many(call, source.items, 2 * batch if source.kind == "video" else max(WINDOW, batch))
 
 
 def _single(call: _Call, item: Item) -> Iterator[Result]:
@@ -251,17 +253,21 @@ def _single(call: _Call, item: Item) -> Iterator[Result]:
     ready = call.prepare(item)
     if isinstance(ready, Failed):
         raise ready.error
-    yield from call.results(call.run([ready]))
+    yield _at_once(call, ready)
+
+
+def _at_once(call: _Call, ready: Ready) -> Result:
+    """The result of one image, without a second thread."""
+    return call.results([ready], *call.run([ready]))[0]
 
 
 def _many(call: _Call, items: Iterator[Item], limit: int) -> Iterator[Result]:
     """Images in batches of equal canvas, results in order; at most `limit` wait."""
     decoders = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "decode")
-    runners = ThreadPoolExecutor(UNDER_WAY, "batch")
+    runner = ThreadPoolExecutor(1, "network")  # one: batches run in their order, each with all cores
     window: deque[Slot] = deque()
-    under_way: deque[tuple[list[Slot], Future[Ran]]] = deque()
+    under_way: deque[Running] = deque()
     ahead = 2 * call.config.batch  # grows with every batch: the first results need not wait for a full window
-    ended = 0.0
     try:
         while True:
             fresh = itertools.islice(items, max(min(ahead, limit) - len(window), 0))
@@ -269,21 +275,29 @@ def _many(call: _Call, items: Iterator[Item], limit: int) -> Iterator[Result]:
             if not window:
                 return
             if window[0].result is None:  # it will be in the oldest batch
-                while len(under_way) < UNDER_WAY and (batch := _next_batch(window, call.config.batch)):
-                    under_way.append((batch, runners.submit(call.run, [slot.ready.result() for slot in batch])))
-                batch, running = under_way.popleft()
-                ran = running.result()
-                for slot, result in zip(batch, call.results(ran, ended), strict=True):
-                    slot.result = result
-                    slot.ready = Future()  # lets go of the canvas
-                ended = max(ended, ran[-1])
+                while len(under_way) < 2 and (slots := _next_batch(window, call.config.batch)):
+                    under_way.append(_begin(call, slots, runner))
+                _finish(call, under_way.popleft())
                 ahead *= 2
             finished = window.popleft().result
             if finished is not None:
                 yield finished
     finally:
-        for pool in (runners, decoders):
+        for pool in (runner, decoders):
             pool.shutdown(cancel_futures=True)
+
+
+def _begin(call: _Call, slots: Sequence[Slot], runner: ThreadPoolExecutor) -> Running:
+    """Let the network run on a batch once it is free."""
+    return Running(slots, runner.submit(call.run, [slot.ready.result() for slot in slots]))
+
+
+def _finish(call: _Call, running: Running) -> None:
+    """Wait for a batch, put its results into its slots, let go of its canvases."""
+    ready = [slot.ready.result() for slot in running.slots]
+    for slot, result in zip(running.slots, call.results(ready, *running.decoded.result()), strict=True):
+        slot.result = result
+        slot.ready = Future()
 
 
 def _next_batch(window: Iterable[Slot], size: int) -> list[Slot]:

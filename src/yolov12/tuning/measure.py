@@ -23,7 +23,7 @@ from yolov12.inference.backends.base import Opened
 from yolov12.inference.exported import ExportedRuntime, open_exported
 from yolov12.inference.lazy_boxes import suits
 from yolov12.inference.runtime import Runtime
-from yolov12.inference.tolerance import LIMITS, agree, differences
+from yolov12.inference.tolerance import LIMITS, agree, differences, least_compared
 from yolov12.inference.torch_runtime import TorchRuntime, torch_runtime
 from yolov12.loading import trained_size
 from yolov12.models.detector import Detector, build_model
@@ -63,10 +63,12 @@ def tune(file: ModelFile, folder: Path, imgsz: int, *, only: str = "") -> Choice
     canvas = np.random.default_rng(0).integers(0, 256, (1, imgsz, imgsz, 3), np.uint8)
     candidates: dict[str, tuple[Runtime, Path | None]] = {"torch": (torch_runtime(model), None)}
     measured: dict[str, float | None] = {}
+    task, classes = file.config.task, file.config.num_classes
     reference = TorchRuntime(model, "cpu", "fp32")(canvas)
+    least = least_compared(reference, task, classes)
     for label, opened, path in opened_ones(made, failed):
         try:
-            apart = differences(reference, opened(canvas), file.config.task, file.config.num_classes)
+            apart = differences(reference, opened(canvas, least), task, classes)
         except YoloError as error:
             failed.append(f"{label}: {error}")
             continue

@@ -147,10 +147,11 @@ def described(folder: Path) -> Artefact:
     return read_artefact(file.read_text(encoding="utf8") if file.is_file() else None)
 
 
-def check_inputs(count: int, artefact: Artefact) -> None:
-    """Raise CheckpointError for a graph that takes more or fewer inputs than its description says."""
-    if count != len(artefact.inputs):
-        raise CheckpointError(f"the graph takes {count} inputs, but is described as taking {len(artefact.inputs)}")
+def check_inputs(ranks: Sequence[int], artefact: Artefact) -> None:
+    """Raise CheckpointError for a graph whose inputs have other numbers of axes than its description says."""
+    expected = [4, 0][: len(artefact.inputs)]  # images and, where the graph is lazy, a score
+    if list(ranks) != expected:
+        raise CheckpointError(f"the graph takes inputs of {list(ranks)} axes, but is described as taking {expected}")
 
 
 def contents(file: Path, magic: bytes) -> bytes:

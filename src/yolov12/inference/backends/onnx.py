@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,13 @@ class OnnxBackend(Steady):
     def __init__(self, path: Path, opened: Opened) -> None:
         self._library = require("onnxruntime", "onnx")
         self._providers = self._choose_providers(opened.device)
-        self._threads = opened.cores
+        self._threads, self._opening = opened.cores, threading.Lock()
+        self._together: tuple[Any, ThreadPoolExecutor] | None = None
         with reading(path):
             self._model = path.read_bytes()  # not by path: a file must not make the library open others
             self._alone = self._session(self._threads)
             self.artefact = read_artefact(self._alone.get_modelmeta().custom_metadata_map.get(DESCRIPTION))
-            check_inputs(len(self._alone.get_inputs()), self.artefact)
+            check_inputs([len(entry.shape) for entry in self._alone.get_inputs()], self.artefact)
         self.precision = fixed_precision(opened, self.artefact, "ONNX Runtime")
 
     def run(self, images: Canvases, min_score: float = 0.0, *, whole: bool = False) -> Outputs:
@@ -51,17 +53,24 @@ class OnnxBackend(Steady):
             return alone(images)
         if len(images) == 1 or self._threads == 1 or not self.artefact.dynamic:
             return one_by_one(alone, images) if self.artefact.batch == 1 else alone(images)
-        session, pool = self._together
+        session, pool = self._for_batches()
         return one_by_one(partial(self._run, session, min_score), images, pool)
 
     def _run(self, session: Any, min_score: float, images: Canvases) -> Outputs:
         inputs = [blob(images), np.array(min_score, np.float32)][: len(self.artefact.inputs)]
         names = (entry.name for entry in session.get_inputs())
-        return float_outputs(session.run(None, dict(zip(names, inputs, strict=True))))
+        try:
+            return float_outputs(session.run(None, dict(zip(names, inputs, strict=True))))
+        except MemoryError:
+            raise
+        except Exception as error:  # the library's own types have no common base
+            raise RuntimeError(str(error)) from error
 
-    @cached_property
-    def _together(self) -> tuple[Any, ThreadPoolExecutor]:
-        return self._session(1), ThreadPoolExecutor(self._threads, "onnx")
+    def _for_batches(self) -> tuple[Any, ThreadPoolExecutor]:
+        with self._opening:
+            if self._together is None:
+                self._together = self._session(1), ThreadPoolExecutor(self._threads, "onnx")
+            return self._together
 
     def _session(self, threads: int) -> Any:
         options = self._library.SessionOptions()

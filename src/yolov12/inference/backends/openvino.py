@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +50,14 @@ class OpenVINOBackend:
         library = require("openvino", "openvino")
         cpu_only(opened, "OpenVINO")
         self._core, self._library = library.Core(), library
-        self._threads, self._local = opened.cores, threading.local()
+        self._threads, self._local, self._opening = opened.cores, threading.local(), threading.Lock()
+        self._together: tuple[Any, ThreadPoolExecutor] | None = None
         self._seen = 0
         self._usual = UsualShapes()
         with reading(path):
             self.artefact = described(path)
             model = self._core.read_model(sole_xml(path))
-            check_inputs(len(model.inputs), self.artefact)
+            check_inputs([entry.partial_shape.rank.get_length() for entry in model.inputs], self.artefact)
             self._model = self._with_preprocessing(model)
         self.precision = self._choose(opened.precision)
         with reading(path):
@@ -104,7 +105,7 @@ class OpenVINOBackend:
         self._seen += len(images)
         if len(images) == 1 or self._threads == 1 or not self.artefact.dynamic or self._seen <= FEW:
             return one_by_one(alone, images) if self.artefact.batch == 1 else alone(images)
-        compiled, pool = self._together
+        compiled, pool = self._for_batches()
         return one_by_one(partial(self.run_on, compiled, min_score), images, pool)
 
     def for_one_call(self) -> OneCall:
@@ -118,9 +119,12 @@ class OpenVINOBackend:
         with contextlib.suppress(RuntimeError):
             self._usual.add(shape, self._compile_for(shape))
 
-    @cached_property
-    def _together(self) -> tuple[Any, ThreadPoolExecutor]:
-        return self._compile("THROUGHPUT", self._threads), ThreadPoolExecutor(self._threads, "openvino")
+    def _for_batches(self) -> tuple[Any, ThreadPoolExecutor]:
+        with self._opening:
+            if self._together is None:
+                compiled = self._compile("THROUGHPUT", self._threads)
+                self._together = compiled, ThreadPoolExecutor(self._threads, "openvino")
+            return self._together
 
     def run_on(self, compiled: Any, min_score: float, images: Canvases) -> Outputs:
         """Outputs of a compiled graph."""
