@@ -19,8 +19,9 @@ from typing import Any
 from common import machine
 from train_bccd import data_yaml
 
-FORMATS = (("onnx", ""), ("onnx", "half"), ("openvino", ""), ("openvino", "half"), ("torchscript", ""),
-           ("ncnn", ""), ("ncnn", "half"), ("litert", ""), ("executorch", ""))  # fmt: skip
+FORMATS = (("onnx", ""), ("onnx", "half"), ("onnx", "lazy"), ("openvino", ""), ("openvino", "half"),
+           ("openvino", "lazy"), ("torchscript", ""), ("ncnn", ""), ("ncnn", "half"), ("litert", ""),
+           ("executorch", ""))  # fmt: skip
 IMAGES = 72
 
 
@@ -35,35 +36,37 @@ def main() -> None:
     options = parser.parse_args()
     options.out = options.out.absolute()
     (options.out / "rows").mkdir(parents=True, exist_ok=True)
-    for name, precision in FORMATS:
+    for name, way in FORMATS:
         for model in options.models:
             if not options.formats or name in options.formats:
-                certify(options, model, name, precision)
+                certify(options, model, name, way)
     print(table(options))
 
 
-def row_file(options: argparse.Namespace, model: str, name: str, precision: str) -> Path:
+def row_file(options: argparse.Namespace, model: str, name: str, way: str) -> Path:
     """Where a certificate is."""
-    path: Path = options.out / "rows" / f"{Path(model).stem}-{name}{precision and '-' + precision}.json"
+    path: Path = options.out / "rows" / f"{Path(model).stem}-{name}{way and '-' + way}.json"
     return path
 
 
-def certify(options: argparse.Namespace, model: str, name: str, precision: str) -> None:
-    """Export a model once; keep its certificate, or why there is none."""
+def certify(options: argparse.Namespace, model: str, name: str, way: str) -> None:
+    """Export a model once, in a `way` ("half", "lazy" or ""); keep its certificate, or why there is none."""
     from yolov12 import YOLO
     from yolov12.errors import ExportError, SetupError
     from yolov12.export.plan import FORMATS as KNOWN
 
-    file = row_file(options, model, name, precision)
+    file = row_file(options, model, name, way)
     if file.exists():
         return
     opened = YOLO(model)
+    if way == "lazy" and opened.task == "classify":  # which has no boxes
+        return
     data = str(data_yaml(options.bccd, options.out)) if model.endswith("bccd") else ""
     try:
         path = opened.export(
-            format=name, half=precision == "half", imgsz=opened.trained_size or opened.usual_size,
+            format=name, half=way == "half", lazy=way == "lazy", imgsz=opened.trained_size or opened.usual_size,
             data=data, images=IMAGES, verbose=False,
-            output=options.out / f"{Path(model).stem}-{precision or 'full'}{KNOWN[name].suffix}",
+            output=options.out / f"{Path(model).stem}-{way or 'full'}{KNOWN[name].suffix}",
         )  # fmt: skip
     except SetupError as error:
         print(f"{name}: left out: {error}", file=sys.stderr)
@@ -79,12 +82,12 @@ def table(options: argparse.Namespace) -> str:
     """What is there, as Markdown, also in `OUT/table.md`."""
     head = "| format | model | scores | pixels | masks | same detections | accuracy |"
     lines = [machine(), "", head, "|" + "---|" * 7]
-    for name, precision in FORMATS:
+    for name, way in FORMATS:
         for model in options.models:
-            file = row_file(options, model, name, precision)
+            file = row_file(options, model, name, way)
             if file.exists():
                 found = json.loads(file.read_text())
-                lines.append(f"| {name} {precision} | {model} | {cells(found)} |")
+                lines.append(f"| {name} {way} | {model} | {cells(found)} |")
     text = "\n".join(lines) + "\n"
     (options.out / "table.md").write_text(text, encoding="utf8")
     return text
