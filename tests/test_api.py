@@ -23,6 +23,7 @@ from torch import Tensor
 
 import yolov12
 from model_factory import official_state, save_network, tiny_file
+from polite_stop import ask_to_stop
 from scene_factory import eager_file, write_data, write_image, write_model, write_pictures
 from stub_runtime import StubRuntime
 from yolov12 import YOLO, Result
@@ -705,7 +706,7 @@ def test_a_run_stopped_in_its_first_epoch_resumes_by_its_file(
 
     def stopping(trainer: Trainer, batch: Any) -> None:
         update(trainer, batch)
-        os.kill(os.getpid(), signal.SIGTERM)
+        ask_to_stop()
 
     options = {**TRAIN, "data": data, "project": "runs", "name": "stopped"}
     with monkeypatch.context() as patched:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from polite_stop import ask_to_stop
 from yolov12.checkpoint import read_model_file, read_tensors
 from yolov12.config.model import ModelConfig
 from yolov12.config.parse import resolve
@@ -112,7 +113,7 @@ def test_resume_after_every_kind_of_stop_is_exact(data: Path, whole_run: Path, t
         def stopping(batch: Batch, run: Trainer = run, update: Any = update, stop_at: int = stop_at) -> None:
             update(batch)
             if run.progress.iteration == stop_at:
-                os.kill(os.getpid(), signal.SIGTERM)
+                ask_to_stop()
 
         run.update = stopping  # type: ignore[method-assign]
         with pytest.raises(Interrupted, match="go on with: yolov12 train --resume") as caught:
