@@ -106,7 +106,7 @@ def test_a_score_that_is_not_a_number_hides_nothing(head: DetectHead) -> None:
     assert dense.shape == found.shape
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ["pose", "obb"])
 def test_what_is_decoded_is_float32(task: str) -> None:
     """As the head does, whatever the network computes in."""
     file = tiny_file(task=task)
@@ -121,7 +121,8 @@ def test_what_is_decoded_is_float32(task: str) -> None:
     shown = found[0, :4].any(0)
     assert 0 < shown.sum() < shown.numel()
     torch.testing.assert_close(found[0, 7:, shown], dense[0, 7:, shown], atol=2e-3, rtol=2e-2)
-    assert found[0, 7:, shown].unique().numel() > 0.9 * found[0, 7:, shown].numel() or task != "obb"
+    sure = found[0, 9::3, shown] if task == "pose" else found[0, 7:, shown]  # how clearly keypoints are seen; angles
+    assert not torch.equal(sure, sure.bfloat16().float())
 
 
 @pytest.mark.parametrize("task", TASKS)

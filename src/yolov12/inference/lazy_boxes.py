@@ -48,7 +48,7 @@ class Matrix(NamedTuple):
     plain: bool
 
     def __call__(self, patches: Tensor) -> Tensor:
-        """The outputs at the patches' places, from oneDNN, as those of the convolutions themselves."""
+        """The outputs at the patches' places; unless `plain`, from oneDNN, as those of the convolutions."""
         if not self.plain and patches.dtype is torch.float32 and cpu_convolution.available():
             operator = torch.ops.mkldnn._linear_pointwise.default
             product: Tensor = operator(patches, self.weight, self.bias, "swish" if self.activation else "none", [], "")

@@ -241,9 +241,9 @@ def _start(call: _Call, source: Source) -> Iterator[Result]:
         return iter([call.look(item, alone=True)]) if call.looks.several else _single(call, item)
     if source.kind == "camera" and not call.looks.several:
         return (_at_once(call, call.prepare(item)) for item in source.items)
-    batch = call.config.batch
     if call.looks.several:
         return (call.look(item, alone=False) for item in source.items)
+    batch = call.config.batch
     # Frames are of one size and cannot be read again: no more of them wait than run, and follow.
     return _many(call, source.items, 2 * batch if source.kind == "video" else max(WINDOW, batch))
 
