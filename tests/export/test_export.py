@@ -18,10 +18,13 @@ from mobile_formats import PACKAGES
 from yolov12 import YOLO, ExportedModel
 from yolov12.api.compare import compare_models
 from yolov12.api.verify import verify_file
+from yolov12.artefact import Artefact
 from yolov12.cli.main import main
 from yolov12.config.run import EXPORT_FORMATS
 from yolov12.errors import CheckpointError, ConfigError, ExportError, UserError
 from yolov12.export.plan import FORMATS
+from yolov12.export.probe import SHAPES as SHAPES_OF_PROBE
+from yolov12.export.probe import wrong_answers
 from yolov12.export.writers import WRITERS
 from yolov12.inference.backends import BACKENDS, SUFFIXES
 from yolov12.inference.lazy_boxes import LazyBoxes
@@ -256,6 +259,16 @@ def test_a_lazy_file_is_checked_as_it_is_used(
 def test_a_graph_that_cannot_be_opened_says_what_may_do(sources: dict[str, Path]) -> None:
     with pytest.raises(ExportError, match=r"cannot be opened .*; a graph for one size may do: --no-dynamic\. Nothing"):
         YOLO(sources["dynamic_mask"]).export(format="openvino", imgsz=64, images=4, verbose=False)
+
+
+@pytest.mark.parametrize("values", [[], [[]], [[1.0]], 3.0, [[0.5]] * 6, [[float("nan")]] * 6])
+def test_damaged_answers_of_a_lazy_file_are_a_finding(values: object) -> None:
+    artefact = Artefact(
+        "onnx", "detect", {0: "a"}, (64, 64), 1, dynamic=False, precision="fp32", preprocess={}, lazy=True
+    )
+    answers = [{"anchors": [0], "values": values}] * len(SHAPES_OF_PROBE)
+    found = wrong_answers(lambda canvas, least: Decoded(torch.ones(1, 5, 9).numpy()), artefact, answers)  # type: ignore[arg-type]
+    assert len(found) == len(SHAPES_OF_PROBE)
 
 
 def test_what_cannot_be_lazy(sources: dict[str, Path]) -> None:

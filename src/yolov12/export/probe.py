@@ -61,8 +61,7 @@ def wrong_answers(runtime: Runtime, artefact: Artefact, expected: Sequence[Mappi
     if len(known_answers) != len(SHAPES):
         return ["the certificate has no answers to compare with"]
     for number, (pixels, (anchors, known)) in enumerate(zip(pictures(), known_answers, strict=True)):
-        least = CLEARLY * float(known[4 : 4 + len(artefact.names)].max(axis=0).min()) if artefact.lazy else 0.0
-        dense = runtime(canvas_for(pixels, artefact), least).dense[0]
+        dense = runtime(canvas_for(pixels, artefact), _least(known, artefact)).dense[0]
         if anchors.size and anchors.max() >= dense.shape[-1]:
             wrong.append(f"picture {number} of the probe: {dense.shape[-1]} anchors, {anchors.max() + 1} expected")
             continue
@@ -115,6 +114,14 @@ def _values(dense: NDArray[np.float32], anchors: NDArray[np.int64]) -> list[list
     """(rows, n)."""
     rows = np.atleast_2d(dense)[:, anchors].astype(float)
     return [[round(value, DIGITS) for value in row] for row in rows.tolist()]
+
+
+def _least(known: NDArray[np.float64], artefact: Artefact) -> float:
+    """The score above which boxes are asked for: that of all known answers (rows, n), whatever a file says they are."""
+    if not artefact.lazy:
+        return 0.0
+    scores = np.atleast_2d(known)[4 : 4 + len(artefact.names)]
+    return CLEARLY * float(scores.max(axis=0, initial=0.0).min(initial=1.0))
 
 
 def _allowance(rows: int, artefact: Artefact) -> NDArray[np.float64]:
