@@ -66,13 +66,18 @@ def _without_padding_8363(maps: Tensor, shape: tuple[int, int]) -> Tensor:
 
 def _without_padding_84190(maps: Tensor, shape: tuple[int, int]) -> Tensor:
     height, width = maps.shape[1:]
-    gain = min(4 * height / shape[0], 4 * width / shape[1])
-    padding = [4 * side - max(round(original * gain), 1) for side, original in zip(maps.shape[1:], shape, strict=True)]
+    resized = size_without_padding((4 * height, 4 * width), shape)
+    padding = [4 * side - inner for side, inner in zip(maps.shape[1:], resized, strict=True)]
     factor = next(f for f, multiple in ((1, 8), (2, 4), (4, 1)) if not any(pad % multiple for pad in padding))
     if factor > 1:
         maps = resize(maps, height * factor, width * factor)
     height, width = maps.shape[1:]
-    gain = min(height / shape[0], width / shape[1])
-    rows, columns = (max(round(side * gain), 1) for side in shape)
+    rows, columns = size_without_padding((height, width), shape)
     top, left = round((height - rows) / 2 - 0.1), round((width - columns) / 2 - 0.1)
     return maps[:, top : top + rows, left : left + columns]
+
+
+def size_without_padding(canvas: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int]:
+    """Height and width that an image of `shape` seems to have on its canvas."""
+    gain = min(canvas[0] / shape[0], canvas[1] / shape[1])
+    return max(round(shape[0] * gain), 1), max(round(shape[1] * gain), 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import sys
@@ -27,6 +28,17 @@ def require(package: str, extra: str) -> Any:
             return importlib.import_module(package)
     except ImportError as error:
         raise missing(error.name or package, extra) from error
+
+
+@functools.cache
+def openvino_core() -> Any:
+    """The one OpenVINO core of this process, never let go.
+
+    Each core's CPU plugin (2026.4) gives the thread that loads it another stack for signals, and frees that stack when
+    the core goes. Where a second core, or a second thread, is in between, the thread is left with a freed stack, and
+    the next signal that Python handles (Ctrl-C, SIGTERM) ends the process with SIGSEGV.
+    """
+    return require("openvino", "openvino").Core()
 
 
 def missing(package: str, extra: str) -> SetupError:

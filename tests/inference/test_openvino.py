@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -132,3 +134,23 @@ def test_a_graph_that_cannot_be_compiled_is_done_without(folder: Path, monkeypat
     wait()
     backend.for_one_call().run(canvas())
     assert backend._usual.ready == {}
+
+
+def test_signals_are_handled_after_models_have_come_and_gone(folder: Path) -> None:
+    """Two cores that go in the order in which they came would leave the main thread a freed stack for its signals."""
+    program = """
+import faulthandler, gc, os, pathlib, signal, sys
+faulthandler.enable()  # as pytest does: the main thread has a stack for signals
+from yolov12.inference.backends.base import Opened
+from yolov12.inference.backends.openvino import OpenVINOBackend
+first, second = (OpenVINOBackend(pathlib.Path(sys.argv[1]), Opened("cpu", "fp32")) for _ in range(2))
+del first
+gc.collect()
+del second
+gc.collect()
+signal.signal(signal.SIGTERM, lambda number, frame: print("handled"))
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+    command = [sys.executable, "-c", program, str(folder)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "handled\n")

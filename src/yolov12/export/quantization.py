@@ -26,7 +26,7 @@ from yolov12.errors import ExportError
 from yolov12.evaluation.evaluator import evaluate
 from yolov12.export.certificate import canvases
 from yolov12.export.tracing import quietly
-from yolov12.extras import require
+from yolov12.extras import openvino_core, require
 from yolov12.inference.backends.base import blob
 
 MAX_DROP: Final = 0.005
@@ -78,7 +78,7 @@ class Quantizer:
         return evaluate(runtime, self._calibration, self._config, self._artefact.task).main
 
     def _compiled(self, model: Any) -> _Compiled:
-        compiled = self._openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        compiled = openvino_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         return _Compiled(compiled, self._artefact)
 
     def speed(self, made: Any) -> str:

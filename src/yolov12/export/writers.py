@@ -16,7 +16,7 @@ from yolov12.export.plan import ExportPlan
 from yolov12.export.quantization import Quantizer
 from yolov12.export.suppression import add_suppression
 from yolov12.export.tracing import Save, inputs, quietly, traced
-from yolov12.extras import require
+from yolov12.extras import openvino_core, require
 from yolov12.inference.backends.base import DESCRIPTION, DESCRIPTION_FILE
 
 OPSET = 20
@@ -90,7 +90,7 @@ def openvino_model(graph: ExportGraph, plan: ExportPlan) -> Any:
     """The graph as OpenVINO's, in floats."""
     openvino, artefact = require("openvino", "openvino"), plan.artefact
     if artefact.suppression is not None:
-        return openvino.Core().read_model(onnx_model(graph, plan).SerializeToString())
+        return openvino_core().read_model(onnx_model(graph, plan).SerializeToString())
     shapes: list[list[int]] = [[-1, 3, -1, -1] if artefact.dynamic else [artefact.batch, 3, *artefact.imgsz]]
     if artefact.lazy:
         shapes.append([])  # a score

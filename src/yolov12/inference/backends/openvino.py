@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from yolov12.errors import CheckpointError, SetupError
-from yolov12.extras import require
+from yolov12.extras import openvino_core, require
 from yolov12.inference.backends.base import (
     Canvases,
     Opened,
@@ -49,7 +49,7 @@ class OpenVINOBackend:
     def __init__(self, path: Path, opened: Opened) -> None:
         library = require("openvino", "openvino")
         cpu_only(opened, "OpenVINO")
-        self._core, self._library = library.Core(), library
+        self._core, self._library = openvino_core(), library
         self._threads, self._local, self._opening = opened.cores, threading.local(), threading.Lock()
         self._together: tuple[Any, ThreadPoolExecutor] | None = None
         self._seen = 0
