@@ -72,6 +72,21 @@ class Steady:
         return self
 
 
+class ForBatches:
+    """A second graph, for batches, and a pool that runs their pictures side by side; opened when the first comes."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads, self._opening = threads, threading.Lock()
+        self._opened: tuple[Any, ThreadPoolExecutor] | None = None
+
+    def get(self, open_graph: Callable[[], Any]) -> tuple[Any, ThreadPoolExecutor]:
+        """The graph, by `open_graph` the first time, and the pool."""
+        with self._opening:
+            if self._opened is None:
+                self._opened = open_graph(), ThreadPoolExecutor(self._threads, "batch")
+            return self._opened
+
+
 class TakingTurns(Steady, ABC):
     """A backend for the CPU whose library keeps outputs inside: calls from several threads use it in turns."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from yolov12.extras import require
 from yolov12.inference.backends.base import (
     DESCRIPTION,
     Canvases,
+    ForBatches,
     Opened,
     Outputs,
     Steady,
@@ -37,8 +36,7 @@ class OnnxBackend(Steady):
     def __init__(self, path: Path, opened: Opened) -> None:
         self._library = require("onnxruntime", "onnx")
         self._providers = self._choose_providers(opened.device)
-        self._threads, self._opening = opened.cores, threading.Lock()
-        self._together: tuple[Any, ThreadPoolExecutor] | None = None
+        self._threads, self._batches = opened.cores, ForBatches(opened.cores)
         with reading(path):
             self._model = path.read_bytes()  # not by path: a file must not make the library open others
             self._alone = self._session(self._threads)
@@ -53,7 +51,7 @@ class OnnxBackend(Steady):
             return alone(images)
         if len(images) == 1 or self._threads == 1 or not self.artefact.dynamic:
             return one_by_one(alone, images) if self.artefact.batch == 1 else alone(images)
-        session, pool = self._for_batches()
+        session, pool = self._batches.get(partial(self._session, 1))
         return one_by_one(partial(self._run, session, min_score), images, pool)
 
     def _run(self, session: Any, min_score: float, images: Canvases) -> Outputs:
@@ -65,12 +63,6 @@ class OnnxBackend(Steady):
             raise
         except Exception as error:  # the library's own types have no common base
             raise RuntimeError(str(error)) from error
-
-    def _for_batches(self) -> tuple[Any, ThreadPoolExecutor]:
-        with self._opening:
-            if self._together is None:
-                self._together = self._session(1), ThreadPoolExecutor(self._threads, "onnx")
-            return self._together
 
     def _session(self, threads: int) -> Any:
         options = self._library.SessionOptions()

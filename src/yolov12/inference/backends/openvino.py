@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from yolov12.errors import CheckpointError, SetupError
 from yolov12.extras import openvino_core, require
 from yolov12.inference.backends.base import (
     Canvases,
+    ForBatches,
     Opened,
     Outputs,
     Steady,
@@ -50,8 +50,7 @@ class OpenVINOBackend:
         library = require("openvino", "openvino")
         cpu_only(opened, "OpenVINO")
         self._core, self._library = openvino_core(), library
-        self._threads, self._local, self._opening = opened.cores, threading.local(), threading.Lock()
-        self._together: tuple[Any, ThreadPoolExecutor] | None = None
+        self._threads, self._local, self._batches = opened.cores, threading.local(), ForBatches(opened.cores)
         self._seen = 0
         self._usual = UsualShapes()
         with reading(path):
@@ -105,7 +104,7 @@ class OpenVINOBackend:
         self._seen += len(images)
         if len(images) == 1 or self._threads == 1 or not self.artefact.dynamic or self._seen <= FEW:
             return one_by_one(alone, images) if self.artefact.batch == 1 else alone(images)
-        compiled, pool = self._for_batches()
+        compiled, pool = self._batches.get(partial(self._compile, "THROUGHPUT", self._threads))
         return one_by_one(partial(self.run_on, compiled, min_score), images, pool)
 
     def for_one_call(self) -> OneCall:
@@ -118,13 +117,6 @@ class OpenVINOBackend:
     def _prepare(self, shape: Shape) -> None:
         with contextlib.suppress(RuntimeError):
             self._usual.add(shape, self._compile_for(shape))
-
-    def _for_batches(self) -> tuple[Any, ThreadPoolExecutor]:
-        with self._opening:
-            if self._together is None:
-                compiled = self._compile("THROUGHPUT", self._threads)
-                self._together = compiled, ThreadPoolExecutor(self._threads, "openvino")
-            return self._together
 
     def run_on(self, compiled: Any, min_score: float, images: Canvases) -> Outputs:
         """Outputs of a compiled graph."""
