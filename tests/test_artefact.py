@@ -51,6 +51,8 @@ def test_outputs_follow_from_the_task() -> None:
         {"description": 2},
         {"suppression": {"conf": 0.2}},
         {"colour": "red"},
+        {"source": None},
+        {"versions": []},
     ],
     ids=str,
 )

@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import torch
 
 import yolov12
 from model_factory import official_state, save_network, tiny_file
+from polite_stop import ask_to_stop
 from scene_factory import eager_file, write_data, write_model, write_pictures
 from yolov12 import __version__
 from yolov12.checkpoint import read_model_file
@@ -519,6 +521,24 @@ def test_other_ends(run: Run, monkeypatch: pytest.MonkeyPatch, error: BaseExcept
     done = run("models")
     assert done.code == code
     assert done.error.startswith(message)
+
+
+def test_a_request_to_end_leaves_nothing_half_written(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    tidied = []
+
+    def work(words: list[str]) -> int:
+        try:
+            ask_to_stop()
+        finally:
+            tidied.append(words)
+        return 0
+
+    monkeypatch.setattr("yolov12.cli.main.run", work)
+    before = signal.getsignal(signal.SIGTERM)
+    done = run("models")
+    assert (done.code, done.error) == (143, "error: interrupted")
+    assert tidied == [["models"]]
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_reader_that_has_gone_is_no_error() -> None:

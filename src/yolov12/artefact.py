@@ -117,8 +117,9 @@ def _checked(values: dict[str, Any]) -> Artefact:
         raise ConfigError("classes are not numbered from 0")
     if not all(32 <= side <= MAX_SIDE and side % 32 == 0 for side in artefact.imgsz):
         raise ConfigError(f"a canvas of {artefact.imgsz}")
-    if not isinstance(artefact.certificate, Mapping) or not isinstance(artefact.preprocess, Mapping):
-        raise ConfigError("the certificate or the preprocessing is not a table")
+    for name in ("certificate", "preprocess", "source", "versions"):
+        if not isinstance(getattr(artefact, name), Mapping):
+            raise ConfigError(f"{name} is not a table")
     if not 1 <= artefact.batch <= MAX_BATCH:
         raise ConfigError(f"a batch of {artefact.batch}")
     return artefact

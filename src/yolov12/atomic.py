@@ -41,7 +41,7 @@ def write_atomic(path: Path, data: bytes | Callable[[BinaryIO], object]) -> None
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise _translated(path, error) from error
+            raise cannot_write(path, error) from error
         raise
 
 
@@ -56,7 +56,8 @@ def remove_stale(folder: Path) -> int:
     return len(stale)
 
 
-def _translated(path: Path, error: OSError) -> ResourceError | UserError:
+def cannot_write(path: Path, error: OSError) -> ResourceError | UserError:
+    """What to raise where the system would not write `path`."""
     if error.errno in _FULL:
         return ResourceError(f"{printable(path)}: the disk is full ({error.strerror}); nothing was written")
     return UserError(f"{printable(path)}: cannot be written: {error.strerror}")

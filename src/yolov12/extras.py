@@ -6,6 +6,7 @@ import functools
 import importlib
 import importlib.util
 import sys
+import threading
 import warnings
 from typing import Any
 
@@ -13,6 +14,7 @@ from yolov12.errors import SetupError
 
 TALKATIVE = ("openvino", "nncf")
 TELEMETRY = "openvino_telemetry"
+_opening = threading.Lock()
 
 
 def require(package: str, extra: str) -> Any:
@@ -30,7 +32,6 @@ def require(package: str, extra: str) -> Any:
         raise missing(error.name or package, extra) from error
 
 
-@functools.cache
 def openvino_core() -> Any:
     """The one OpenVINO core of this process, never let go.
 
@@ -38,6 +39,12 @@ def openvino_core() -> Any:
     the core goes. Where a second core, or a second thread, is in between, the thread is left with a freed stack, and
     the next signal that Python handles (Ctrl-C, SIGTERM) ends the process with SIGSEGV.
     """
+    with _opening:  # the cache by itself would let several threads make one each
+        return _core()
+
+
+@functools.cache
+def _core() -> Any:
     return require("openvino", "openvino").Core()
 
 

@@ -78,8 +78,8 @@ def test_a_setting_is_proposed(model: Path, data: Path, tmp_path: Path, capsys: 
     options = {"data": str(data), "runtimes": "torch", "rounds": 5, "plots": False, "verbose": False}
     found, _ = select_setting([model], 60_000, project=str(tmp_path), sizes="32", **options)
     assert (
-        command_for(found)
-        == f"yolov12 predict --model {model} --imgsz 32 --runtime torch --precision auto --batch 1 SOURCE"
+        command_for(found, "cpu")
+        == f"yolov12 predict --model {model} --imgsz 32 --runtime torch --precision auto --batch 1 --device cpu SOURCE"
     )
     with pytest.raises(ConfigError, match=r"--budget 0\.001 ms: the fastest setting takes"):
         select_setting([model], 0.001, project=str(tmp_path), sizes="32", **options)

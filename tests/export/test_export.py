@@ -7,8 +7,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -196,20 +197,27 @@ def test_eight_bits_and_fine_tuning(
     assert sizes[0] < 0.5 * sizes[1]
 
 
-def test_suppression_inside_the_graph(sources: dict[str, Path], folder: Path) -> None:
-    model = YOLO(sources["segment"])
+@pytest.mark.parametrize("task", ["detect", "segment"])
+def test_suppression_inside_the_graph(
+    task: str, sources: dict[str, Path], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = YOLO(sources[task])
     options = {"imgsz": 64, "conf": 0.0015, "iou": 0.5, "max_det": 7}
-    target = folder / "nms.onnx"
+    target = folder / f"nms-{task}.onnx"
     path = model.export(format="onnx", nms=True, dynamic=False, images=4, output=target, verbose=False, **options)
     exported = YOLO(path)
     assert exported.artefact.certificate["agreement"] == 1.0
+    exported.predict(np.zeros((64, 64, 3), np.uint8), imgsz=64, conf=0.001, iou=0.5, max_det=7)
+    said = "cannot give more: conf 0.001 (in the file: 0.0015)"
+    assert said in capsys.readouterr().err
     pictures = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
     expected = model.predict(list(pictures), precision="fp32", verbose=False, **options)
     found = exported.predict(list(pictures), verbose=False, **options)
     assert any(len(result.boxes) for result in expected)
     for one, other in zip(expected, found, strict=True):
         np.testing.assert_allclose(other.boxes.data, one.boxes.data, atol=1e-3)
-        np.testing.assert_array_equal(other.masks.data, one.masks.data)
+        if task == "segment":
+            np.testing.assert_array_equal(other.masks.data, one.masks.data)
 
 
 @pytest.mark.parametrize(
@@ -355,6 +363,39 @@ def test_suppression_is_for_upright_boxes(sources: dict[str, Path]) -> None:
 def test_a_folder_that_is_not_there(sources: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"the folder .* does not exist"):
         YOLO(sources["detect"]).export(output=tmp_path / "no" / "a.onnx")
+
+
+def test_a_folder_of_other_things_stays(sources: dict[str, Path], tmp_path: Path) -> None:
+    target = tmp_path / "thesis_openvino_model"
+    target.mkdir()
+    (target / "thesis.txt").write_text("precious")
+    with pytest.raises(UserError, match="a folder of other things"):
+        YOLO(sources["detect"]).export(format="openvino", output=target, imgsz=64, images=4, verbose=False)
+    assert [path.name for path in target.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [(RuntimeError("basic_ios::clear: iostream error"), "cannot be written"), (KeyboardInterrupt(), "")],
+)
+def test_what_stops_a_library_that_writes(
+    error: BaseException, raised: str, sources: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk, which OpenVINO tells by an error of its own; Ctrl-C, which exporters put into one of theirs."""
+
+    def writer(*_: object) -> Callable[[Path, str], None]:
+        if raised:
+            return lambda path, text: throw(error)
+        raise ValueError("the exporter failed") from error
+
+    monkeypatch.setitem(WRITERS, "openvino", writer)
+    with pytest.raises(UserError if raised else KeyboardInterrupt, match=raised or None):
+        YOLO(sources["detect"]).export(format="openvino", output=tmp_path / "a_openvino_model", imgsz=64, images=4)
+    assert not list(tmp_path.iterdir())
+
+
+def throw(error: BaseException) -> NoReturn:
+    raise error
 
 
 def test_exported_files_do_not_train(blood: Path) -> None:

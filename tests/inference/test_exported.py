@@ -62,7 +62,7 @@ def test_a_free_graph_takes_any_batch_at_once() -> None:
 
 
 def test_another_canvas_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"takes canvases of 64x96 .*, not 96x64: leave --imgsz out"):
+    with pytest.raises(ConfigError, match=r"takes canvases of 64x96 .*, not 96x64: leave --imgsz and --augment out"):
         ExportedRuntime(StubBackend())(canvases(1, 96, 64))
 
 

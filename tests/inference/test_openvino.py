@@ -9,19 +9,23 @@ import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from model_factory import tiny_config
+from model_factory import tiny_config, tiny_file
+from yolov12 import YOLO
 from yolov12.artefact import Artefact
+from yolov12.checkpoint import write_model_file
 from yolov12.data.contract import contract
 from yolov12.export.graph import ExportGraph
 from yolov12.export.tracing import quietly
 from yolov12.extras import require
-from yolov12.inference.backends import openvino
+from yolov12.inference.backends import base, openvino
 from yolov12.inference.backends.base import DESCRIPTION_FILE, Canvases, Opened
+from yolov12.inference.backends.onnx import OnnxBackend
 from yolov12.inference.backends.openvino import OpenVINOBackend, UsualShapes
 from yolov12.inference.exported import ExportedRuntime, open_exported
 from yolov12.models.detector import build_model
@@ -78,6 +82,33 @@ def test_what_comes_often_is_compiled_for_the_next_calls(folder: Path, monkeypat
     assert third(canvas(count=2)).dense.shape[0] == 2
     np.testing.assert_array_equal(runtime(canvas()).dense, before)  # the file by itself always answers the same
     assert ran[-1] is backend._alone
+
+
+@pytest.mark.parametrize("kind", ["openvino", "onnx"])
+def test_a_graph_for_batches_is_made_beside(kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "FEW", 3)
+    backend: Any = backend_of(kind, folder)
+    runtime = ExportedRuntime(backend)
+    first = runtime.for_one_call()
+    before = first(canvas(count=4)).dense
+    for thread in threading.enumerate():
+        if thread.name == "for-batches":
+            thread.join()
+    assert backend._batches.ready is not None
+    monkeypatch.setattr(backend._batches.ready[1], "map", lambda *_: pytest.fail("a call changed its graph"))
+    np.testing.assert_array_equal(first(canvas(count=4)).dense, before)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(runtime.for_one_call()(canvas(count=4)).dense, before)
+
+
+def backend_of(kind: str, folder: Path) -> Any:
+    """The network of `folder` with two threads."""
+    if kind == "openvino":
+        return OpenVINOBackend(folder, Opened("cpu", "fp32", 2))
+    path, model = folder.parent / "tiny.onnx", folder.parent / "tiny.safetensors"
+    write_model_file(model, tiny_file())
+    YOLO(model).export(format="onnx", imgsz=64, images=4, output=path, verbose=False)
+    return OnnxBackend(path, Opened("cpu", "fp32", 2))
 
 
 def test_many_threads_use_one_graph(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,6 +173,7 @@ def test_signals_are_handled_after_models_have_come_and_gone(folder: Path) -> No
 import faulthandler, gc, os, pathlib, signal, sys
 faulthandler.enable()  # as pytest does: the main thread has a stack for signals
 from yolov12.inference.backends.base import Opened
+from yolov12.inference.backends.onnx import OnnxBackend
 from yolov12.inference.backends.openvino import OpenVINOBackend
 first, second = (OpenVINOBackend(pathlib.Path(sys.argv[1]), Opened("cpu", "fp32")) for _ in range(2))
 del first

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -143,14 +145,58 @@ def test_a_choice_without_its_file_is_no_choice(tmp_path: Path) -> None:
     assert read_choice(tmp_path) is None
 
 
-def test_places_differ_by_weights(tmp_path: Path) -> None:
+def test_places_differ_by_weights_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert place("a" * 64) != place("b" * 64)
     assert place("a" * 64) == place("a" * 64)
+    found = set()
+    for threads in ("1", "2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        found.add(place("a" * 64))
+    assert len(found) == 2
+
+
+def test_models_are_measured_one_after_the_other(model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who finds another one at it asks again later."""
+    started: list[list[str]] = []
+
+    class Process:
+        def __init__(self, command: list[str], **_: object) -> None:
+            started.append(command)
+
+        def poll(self) -> None: ...
+        def kill(self) -> None: ...
+        def wait(self) -> int:
+            return 0
+
+    monkeypatch.setattr(chooser.subprocess, "Popen", Process)
+    first, second = YOLO(model_path), YOLO(model_path)
+    for model in (first, second):
+        assert [runtime_of(model) for _ in range(2)] == ["torch"] * 2
+    assert len(started) == 1
+    first._chooser.close()
+    runtime_of(second)
+    assert len(started) == 2
+    take(monkeypatch, {"torch": 9.0, "openvino fp32": 3.0})
+    measure.tune(tiny_file(), Path(started[1][5]), 64)
+    assert runtime_of(second) == "openvino"
+
+
+def test_predictions_go_on_while_a_model_is_tuned(model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, seen = YOLO(model_path), []
+
+    def measured(*_: object, **__: object) -> Choice:
+        with ThreadPoolExecutor(1) as pool:
+            seen.append(pool.submit(runtime_of, model).result(timeout=60))
+        return Choice("torch", "fp32", "", 64, "because")
+
+    monkeypatch.setattr(chooser, "tune", measured)
+    assert model.tune(imgsz=64).why == "because"
+    assert seen == ["torch"]
 
 
 def test_the_command(model_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tune", "--model", str(model_path), "--imgsz", "64"]) == 0
-    assert "torch" in capsys.readouterr().out
+    assert re.search(r"torch fp32 \d+\.\d ms|torch \d+\.\d ms", capsys.readouterr().out)
 
 
 def test_the_command_line_finds_the_choice_by_the_file(

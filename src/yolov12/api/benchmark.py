@@ -109,14 +109,14 @@ def read_index(config: BenchmarkConfig, task: str) -> ImageIndex | None:
 
 def entered(opened: dict[str, Predicting], config: BenchmarkConfig) -> tuple[list[Entrant], list[Line]]:
     """What can run, and lines for what cannot."""
-    asked = words("runtimes", config.runtimes, RUNTIMES) if config.runtimes else []
+    asked = words("runtimes", config.runtimes, RUNTIMES[1:]) if config.runtimes else []
     precisions = words("precisions", config.precisions, PRECISIONS)
     batches = numbers("batches", config.batches, 1) or [1]
     entrants, lines = [], []
     chosen = [
         (name, model, runtime)
         for name, model in opened.items()
-        for runtime in asked or (["auto"] if isinstance(model, ExportedModel) else DEFAULT_RUNTIMES)
+        for runtime in asked or ([model.artefact.format] if isinstance(model, ExportedModel) else DEFAULT_RUNTIMES)
     ]
     for (name, model, runtime), precision in itertools.product(chosen, precisions):
         sizes: list[ImageSize] = [*numbers("sizes", config.sizes, 32)] or [model.size_to_use(verbose=False)]
@@ -126,7 +126,7 @@ def entered(opened: dict[str, Predicting], config: BenchmarkConfig) -> tuple[lis
             try:
                 made = model.runtime(config.device, precision, runtime)
                 side = canvas_sides(setting.imgsz)
-                made(np.zeros((min(batch, 2), *side, 3), np.uint8))
+                made(np.zeros((batch, *side, 3), np.uint8))
             except YoloError as error:
                 lines.append(Line(setting, note=str(error)))
                 continue
@@ -179,11 +179,11 @@ def machine() -> dict[str, str]:
     }
 
 
-def command_for(line: Line) -> str:
-    """How the setting is used."""
+def command_for(line: Line, device: str) -> str:
+    """How the setting is used on the device that it was measured on."""
     setting = dataclasses.asdict(line.setting)
     size = setting["imgsz"] if isinstance(setting["imgsz"], int) else " ".join(map(str, setting["imgsz"]))
     return (
         f"yolov12 predict --model {shlex.quote(setting['model'])} --imgsz {size} --runtime {setting['runtime']} "
-        f"--precision {setting['precision']} --batch {setting['batch']} SOURCE"
+        f"--precision {setting['precision']} --batch {setting['batch']} --device {device} SOURCE"
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 from yolov12.api.predicting import Predicting
 from yolov12.artefact import Artefact
-from yolov12.config.run import ImageSize
+from yolov12.config.run import ImageSize, PredictConfig, ValConfig
 from yolov12.data.contract import contract
 from yolov12.errors import CheckpointError, ConfigError, SetupError, printable
 from yolov12.extras import is_installed
@@ -15,6 +17,9 @@ from yolov12.inference.backends import SUFFIXES, format_of
 from yolov12.inference.backends.base import Opened
 from yolov12.inference.exported import ExportedRuntime, open_exported
 from yolov12.inference.runtime import Runtime
+
+ON_CPU = ("onnx", "openvino", "ncnn", "litert", "executorch")
+"""Formats that run on the processor where no device is named."""
 
 
 class ExportedModel(Predicting):
@@ -58,6 +63,10 @@ class ExportedModel(Predicting):
         """The side that the model was trained at, where the file can take it."""
         return self.artefact.trained_at if self.artefact.dynamic else None
 
+    def size_to_use(self, *, verbose: bool) -> ImageSize:
+        """The size that the file was made, checked and calibrated for."""
+        return self.usual_size
+
     def to(self, device: str | int) -> ExportedModel:
         """Run on another device from now on, unless a call names one."""
         self.device = str(device)
@@ -74,11 +83,41 @@ class ExportedModel(Predicting):
             )
         return self._open(self.device if device == "auto" else device, precision)
 
+    def _runtime_for(self, config: PredictConfig) -> Runtime:
+        """As `runtime`; says where the file has settled what the options ask for."""
+        baked = self.artefact.suppression
+        if baked is not None and config.verbose:
+            looser = [
+                f"{name} {getattr(config, name):g} (in the file: {getattr(baked, name):g})"
+                for name, sign in (("conf", -1), ("iou", 1), ("max_det", 1))
+                if sign * getattr(config, name) > sign * getattr(baked, name)
+            ]
+            if looser:
+                print(
+                    f"note: suppression is part of this file, so it cannot give more: {', '.join(looser)}",
+                    file=sys.stderr,
+                )
+        return super()._runtime_for(config)
+
+    def _val_config(self, options: Mapping[str, object]) -> ValConfig:
+        """As the base; says why such a file scores lower than its model."""
+        baked = self.artefact.suppression
+        if baked is not None:
+            print(
+                f"note: suppression is part of this file, so nothing below {baked.conf:g} counts: "
+                "scores are lower than the model's",
+                file=sys.stderr,
+            )
+        return super()._val_config(options)
+
     def open_backend(self, device: str, precision: str) -> ExportedRuntime:
         """The runtime, whatever the file says of preprocessing."""
         return self._open(device, precision)
 
     def _open(self, device: str, precision: str) -> ExportedRuntime:
+        if self._runtimes:  # what is open already by another name is not opened again
+            precision = "auto" if precision == self.artefact.precision else precision
+            device = "auto" if device == "cpu" and self.artefact.format in ON_CPU else device
         with self._lock:
             if (device, precision) not in self._runtimes:
                 opened = open_exported(Path(self.path or ""), Opened(device, precision, self._threads))

@@ -6,7 +6,7 @@ import importlib
 import sys
 from pathlib import Path
 
-from yolov12.api.exported import ExportedModel, is_exported
+from yolov12.api.exported import ExportedModel, is_exported, refuse_options
 from yolov12.api.predicting import Predicting
 from yolov12.errors import SetupError, YoloError, printable
 from yolov12.extras import is_installed
@@ -23,7 +23,7 @@ def open_fastest(model: str, device: str, *, layout: str, offline: bool | None, 
     Then a model file is not even read, and torch is not imported.
     """
     here = device == "cpu" or not gpu_in_sight()
-    if is_allowed() and here and not is_exported(model) and not model.endswith((".yaml", ".yml")):
+    if is_allowed() and here and layout == "turbo" and not is_exported(model) and not model.endswith((".yaml", ".yml")):
         try:
             found = artefact_for(resolve_model(model, layout=layout, offline=True))
             if found is not None:
@@ -43,6 +43,7 @@ def gpu_in_sight() -> bool:
 def open_predicting(model: str | Path, *, layout: str = "turbo", offline: bool | None = None) -> Predicting:
     """What the argument means; torch is imported only for what needs it."""
     if is_exported(model):
+        refuse_options(model, layout="" if layout == "turbo" else layout)
         return ExportedModel(model, offline=offline)
     if not is_installed("torch"):
         raise SetupError(f"{printable(model)}: this kind of model needs torch: pip install 'yolov12[cpu]'")

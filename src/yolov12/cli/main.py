@@ -6,11 +6,16 @@ Exit codes: 0 all done, 1 finished but inputs were skipped, 2 the input was refu
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import NoReturn
 
 from yolov12.cli.grammar import parse
 from yolov12.cli.verbs import VERBS
@@ -27,15 +32,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # a name that the terminal's encoding lacks is no reason to stop
             stream.reconfigure(errors="backslashreplace")
     try:
-        return run([word for word in words if word != "--debug"])
+        with stopping_cleanly():
+            return run([word for word in words if word != "--debug"])
     except YoloError as error:
         if debug:
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("error: interrupted", file=sys.stderr)
-        return 130
+        return 128 + (signal.SIGTERM if isinstance(stop, _Terminated) else signal.SIGINT)
     except BrokenPipeError:  # who read our output has gone: nothing more can be said, not even at the exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -53,6 +59,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return BUG
+
+
+class _Terminated(KeyboardInterrupt):  # which nobody takes for an error of the input
+    """SIGTERM."""
+
+
+@contextlib.contextmanager
+def stopping_cleanly() -> Iterator[None]:
+    """Answer SIGTERM as Ctrl-C is answered: what was half written is removed. Training has an answer of its own."""
+
+    def stop(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():  # only that one can listen
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def run(words: list[str]) -> int:

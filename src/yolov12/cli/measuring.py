@@ -45,7 +45,7 @@ def benchmark_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def benchmark(words: argparse.Namespace) -> int:
-    """Measure models in many settings, print the table or JSON."""
+    """Measure models in many settings, print the table or JSON; exit code 1 when none could be measured."""
     from yolov12.api.benchmark import benchmark_models
 
     options = explicit_options(words, BenchmarkConfig)
@@ -55,7 +55,7 @@ def benchmark(words: argparse.Namespace) -> int:
     else:
         print(found.markdown())
         print(f"results: {found.save_dir}")
-    return 0
+    return 0 if any(line.milliseconds is not None for line in found.lines) else 1
 
 
 def select_flags(parser: argparse.ArgumentParser) -> None:
@@ -70,11 +70,12 @@ def select(words: argparse.Namespace) -> int:
 
     options = explicit_options(words, BenchmarkConfig)
     line, found = select_setting(words.models, milliseconds(words.budget), offline=words.offline, **options)
+    command = command_for(line, options.get("device", "auto"))
     if words.json:
-        print_json({**line.cells(), "command": command_for(line)})
+        print_json({**line.cells(), "command": command})
         return 0
     print(f"{line.setting}: {(line.milliseconds or (0,))[0]:.1f} ms, accuracy {line.accuracy:.4f}")
-    print(command_for(line))
+    print(command)
     print(f"results: {found.save_dir}")
     return 0
 

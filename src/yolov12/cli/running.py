@@ -52,7 +52,7 @@ def predict(words: argparse.Namespace) -> int:
     source: Any = words.source if len(words.source) > 1 else (words.source or [""])[0]
     options["verbose"] = options.get("verbose", not words.json)
     model = open_model(words, options)
-    source = source or str(sample_images(model.task))
+    source = source if words.source else str(sample_images(model.task))
     if "imgsz" not in options:
         options["imgsz"] = model.size_to_use(verbose=options["verbose"])
     failed = count = 0

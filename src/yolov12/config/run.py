@@ -245,7 +245,9 @@ class BenchmarkConfig:
     data: str = option("", "data set to score on; empty: times only, of the sample pictures")
     split: str = option("val", "which split of it", choices=("train", "val", "test"))
     fraction: float = option(1.0, "part of the split to use", low=0.0001, high=1)
-    runtimes: str = option("", f"of {', '.join(RUNTIMES)}; empty: torch, openvino, onnx, exported files as they are")
+    runtimes: str = option(
+        "", f"of {', '.join(RUNTIMES[1:])}; empty: torch, openvino, onnx, exported files as they are"
+    )
     precisions: str = option("auto", f"of {', '.join(PRECISIONS)}")
     sizes: str = option("", "sides of the canvas; empty: that of the training")
     batches: str = option("1", "pictures per call")

@@ -115,6 +115,8 @@ def open_source(source: Any, options: SourceOptions | None = None) -> Source:
 
 def _open_text(source: str | Path, options: SourceOptions) -> Source:
     text = str(source)
+    if not text.strip():
+        raise SourceError("the source is empty: name an image, a folder, a video, a pattern or an address")
     if isinstance(source, str) and "://" in text:
         return Source(iter([Item(text, functools.partial(_from_url, text, options.max_pixels))]), 1, "single")
     path = Path(source)

@@ -89,8 +89,13 @@ def certify(reference: Runtime, exported: ExportedRuntime, check: Check) -> dict
         pairs.append((rows_of(expected, artefact), rows_of(got, artefact, suppressed=True)))
         if len(batch) < max(artefact.batch, TOGETHER):
             batch.append(canvas)
-    if artefact.suppression is None:
-        widen(found, together(reference, exported, batch))
+    for expected, got in together(reference, exported, batch):
+        if artefact.suppression is None:
+            widen(found, apart(expected, got, artefact))
+            continue
+        for one, other in zip(single_pictures(expected), single_pictures(got), strict=True):
+            widen(found, baked_differences(one, other, artefact))
+            pairs.append((rows_of(one, artefact), rows_of(other, artefact, suppressed=True)))
     certificate: dict[str, Any] = {
         "pictures": check.pictures,
         "images": len(check.index),
@@ -116,10 +121,11 @@ def widen(found: dict[str, float], more: Mapping[str, float]) -> None:
         found[name] = float(np.maximum(found.get(name, 0.0), value))
 
 
-def together(reference: Runtime, exported: ExportedRuntime, batch: Sequence[NDArray[np.uint8]]) -> dict[str, float]:
-    """Differences of several pictures in one call of the graph; where shapes are free, on canvases of other shapes."""
+def together(
+    reference: Runtime, exported: ExportedRuntime, batch: Sequence[NDArray[np.uint8]]
+) -> Iterator[tuple[Decoded, Decoded]]:
+    """Both answers to several pictures in one call of the graph; where shapes are free, on canvases of other shapes."""
     artefact = exported.artefact
-    found: dict[str, float] = {}
     if artefact.dynamic:
         height, width = (
             min(side) // 2 // STRIDE * STRIDE or STRIDE for side in zip(*(one.shape[1:3] for one in batch), strict=True)
@@ -130,9 +136,15 @@ def together(reference: Runtime, exported: ExportedRuntime, batch: Sequence[NDAr
         groups = [[batch[i % len(batch)] for i in range(artefact.batch)]]
     for group in groups:
         images = np.ascontiguousarray(np.concatenate(group))
-        got, expected = exported.whole(images), reference(images)
-        widen(found, apart(expected, got, artefact))
-    return found
+        got = exported.whole(images)  # before torch is asked: what the file cannot do is said at once
+        yield reference(images), got
+
+
+def single_pictures(decoded: Decoded) -> Iterator[Decoded]:
+    """A batch as batches of one."""
+    for i in range(len(decoded.dense)):
+        prototypes = None if decoded.prototypes is None else decoded.prototypes[i : i + 1]
+        yield decoded._replace(dense=decoded.dense[i : i + 1], prototypes=prototypes)
 
 
 def apart(expected: Decoded, found: Decoded, artefact: Artefact) -> dict[str, float]:

@@ -13,6 +13,7 @@ from yolov12.config.run import ExportConfig
 from yolov12.config.tasks import TASKS
 from yolov12.data.index import ImageIndex
 from yolov12.errors import ConfigError, UserError, printable
+from yolov12.inference.backends.base import DESCRIPTION_FILE
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Format:
     """What a format is and can do.
 
     suffix   of its file or folder
+    packages that write and run it, beside torch
     dynamic  free batch, height and width
     half     16-bit weights
     nms      suppression inside the graph
@@ -31,6 +33,7 @@ class Format:
 
     name: str
     suffix: str
+    packages: tuple[str, ...] = ()
     dynamic: bool = False
     half: bool = False
     nms: bool = False
@@ -45,6 +48,11 @@ class Format:
         return self.suffix.endswith(("_model", ".mlpackage"))
 
     @property
+    def mark(self) -> str:
+        """The file by which a folder of this format is known to be an export."""
+        return "Manifest.json" if self.suffix == ".mlpackage" else DESCRIPTION_FILE
+
+    @property
     def runs_here(self) -> bool:
         """Whether the export can be checked on this machine."""
         return self.system in ("", platform.system())
@@ -53,13 +61,13 @@ class Format:
 FORMATS = {
     one.name: one
     for one in (
-        Format("onnx", ".onnx", dynamic=True, half=True, nms=True, lazy=True),
-        Format("openvino", "_openvino_model", dynamic=True, half=True, nms=True, lazy=True, int8=True),
+        Format("onnx", ".onnx", ("onnx", "onnxscript", "onnxruntime"), dynamic=True, half=True, nms=True, lazy=True),
+        Format("openvino", "_openvino_model", ("openvino",), dynamic=True, half=True, nms=True, lazy=True, int8=True),
         Format("torchscript", ".torchscript", dynamic=True),
-        Format("ncnn", "_ncnn_model", half=True, batches=False),
-        Format("litert", "_litert_model"),
-        Format("executorch", "_executorch_model"),
-        Format("coreml", ".mlpackage", half=True, system="Darwin"),
+        Format("ncnn", "_ncnn_model", ("ncnn", "pnnx"), half=True, batches=False),
+        Format("litert", "_litert_model", ("litert-torch", "ai-edge-litert")),
+        Format("executorch", "_executorch_model", ("executorch",)),
+        Format("coreml", ".mlpackage", ("coremltools",), half=True, system="Darwin"),
     )
 }
 
@@ -120,4 +128,8 @@ def target_of(config: ExportConfig, wanted: Format, beside: Path) -> Path:
         raise UserError(f"{printable(target)}: the folder {printable(target.absolute().parent)} does not exist")
     if target.exists() and target.is_dir() != wanted.is_folder:
         raise UserError(f"{printable(target)}: exists, and is not a {wanted.name} export")
+    if target.is_dir() and any(target.iterdir()) and not (target / wanted.mark).is_file():
+        raise UserError(
+            f"{printable(target)}: is a folder of other things, which an export would replace: say --output"
+        )
     return target

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
 import hashlib
+import importlib.metadata
 import json
 import os
 import secrets
@@ -21,6 +24,7 @@ import numpy as np
 import torch
 
 from yolov12.artefact import Artefact, Suppression
+from yolov12.atomic import cannot_write
 from yolov12.checkpoint import ModelFile
 from yolov12.config.run import ExportConfig
 from yolov12.config.tasks import TASKS
@@ -29,7 +33,7 @@ from yolov12.data.dataset import load_index
 from yolov12.data.index import ImageIndex
 from yolov12.data.letterbox import canvas_sides
 from yolov12.data.synthetic import write_synthetic
-from yolov12.errors import CheckpointError, ConfigError, DataError, ExportError, UserError, YoloError, printable
+from yolov12.errors import CheckpointError, ConfigError, DataError, ExportError, YoloError, printable
 from yolov12.evaluation.labels import suited
 from yolov12.export import probe
 from yolov12.export.certificate import Check, certified, certify, summary
@@ -110,8 +114,22 @@ def describe(file: ModelFile, config: ExportConfig, wanted: Format, trained_at: 
         trained_at=trained_at,
         licence=str(file.metadata.get("licence", "")),
         source={"variant": file.config.variant, "layout": file.config.layout, "sha256": digest_of(file), **trained},
-        versions={"yolov12": __version__, "torch": torch.__version__, "opencv": cv2.__version__},
+        versions={
+            "yolov12": __version__,
+            "torch": torch.__version__,
+            "opencv": cv2.__version__,
+            **versions_of(wanted, config),
+        },
     )
+
+
+def versions_of(wanted: Format, config: ExportConfig) -> dict[str, str]:
+    """Versions of the libraries that write and run a format."""
+    found = {}
+    for package in (*wanted.packages, *(["nncf"] if config.int8 else [])):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
 
 
 def digest_of(file: ModelFile) -> str:
@@ -138,7 +156,7 @@ def run_export(model: Detector, plan: ExportPlan, check: Check | None) -> Path:
     target = plan.target
     aside = target.with_name(f".{secrets.token_hex(4)}.tmp.{target.name}")
     try:
-        save = writer_of(model, plan)
+        save = reporting(writer_of(model, plan))
         save(aside, plan.artefact.to_json())
         reference = TorchRuntime(model, "cpu", "fp32")
         if check is not None:
@@ -153,7 +171,7 @@ def run_export(model: Detector, plan: ExportPlan, check: Check | None) -> Path:
         save(aside, dataclasses.replace(artefact, certificate=certificate).to_json())
         _move(aside, target)
     except OSError as error:
-        raise UserError(f"{printable(target)}: cannot be written: {error.strerror or error}") from error
+        raise cannot_write(target, error) from error
     finally:
         remove(aside)
     if check is None:
@@ -174,8 +192,30 @@ def writer_of(model: Detector, plan: ExportPlan) -> Save:
     except (YoloError, MemoryError):
         raise
     except Exception as error:  # exporters raise whatever they like, AssertionError and KeyError included
+        if (stop := stopped_by(error)) is not None:
+            raise stop from error
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise ExportError(f"{plan.format.name}: the exporter cannot write this network ({reason})") from error
+
+
+def stopped_by(error: BaseException) -> KeyboardInterrupt | None:
+    """The Ctrl-C that an exporter has put into an error of its own."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__ or cause.__context__
+    return cause
+
+
+def reporting(save: Save) -> Save:
+    """`save`, raising OSError also where a library has a type of its own for what the system would not write."""
+
+    def saving(path: Path, text: str) -> None:
+        try:
+            save(path, text)
+        except RuntimeError as error:
+            raise OSError(errno.EIO, f"the disk may be full ({error})") from error
+
+    return saving
 
 
 @contextmanager

@@ -43,20 +43,18 @@ class _Nodes:
         return names[0], names[1]
 
 
-def add_suppression(proto: Any, options: Suppression, num_classes: int) -> Any:
-    """`proto` with rows (B, M, 6 + E) in place of its dense output: x1, y1, x2, y2, score, class, extras.
+def add_suppression(proto: Any, options: Suppression, num_classes: int, *, extras: bool) -> Any:
+    """`proto` with rows (B, M, 6 + E) in place of its dense output: x1, y1, x2, y2, score, class, extras if any.
 
     M is at most `max_det`. Rows are best first; those that fill up the smaller pictures of a batch have the score 0.
     """
     nodes = _Nodes(proto.graph)
     onnx, constant, add = nodes.onnx, nodes.constant, nodes.add
     first, last = constant("first", [1]), constant("last", [-1])
-    start, classes_end, end = constant("start", [4]), constant("end", [4 + num_classes]), constant("max", [2**31])
+    start, classes_end = constant("start", [4]), constant("end", [4 + num_classes])
     boxes = add("Slice", "boxes", DENSE, constant("zero", [0]), start, first)  # (B, 4, A)
     boxes = add("Transpose", "boxes_last", boxes, perm=[0, 2, 1])  # (B, A, 4)
     scores = add("Slice", "scores", DENSE, start, classes_end, first)  # (B, C, A)
-    extras = add("Slice", "extras", DENSE, classes_end, end, first)  # (B, E, A)
-    extras = add("Transpose", "extras_last", extras, perm=[0, 2, 1])  # (B, A, E)
     labels = add("ArgMax", "labels", scores, axis=1, keepdims=1)  # (B, 1, A), the first of equal ones
 
     marked = _kept_scores(nodes, boxes, scores, labels, options, num_classes)  # (B, A)
@@ -67,8 +65,12 @@ def add_suppression(proto: Any, options: Suppression, num_classes: int) -> Any:
     value = add("Unsqueeze", "value_last", values, last)  # (B, M, 1)
     places = add("Unsqueeze", "places_last", places, last)  # (B, M, 1)
     low, high = _corners(nodes, _rows(nodes, "box", boxes, places))
-    extra = _rows(nodes, "extra", extras, places)
-    nodes.add_as(ROWS, "Concat", "rows", low, high, value, label, extra, axis=2)  # (B, M, 6 + E)
+    columns = [low, high, value, label]
+    if extras:  # a table of no columns would be one that ONNX Runtime (1.31) cannot gather from
+        rest = add("Slice", "extras", DENSE, classes_end, constant("max", [2**31]), first)  # (B, E, A)
+        rest = add("Transpose", "extras_last", rest, perm=[0, 2, 1])  # (B, A, E)
+        columns.append(_rows(nodes, "extra", rest, places))
+    nodes.add_as(ROWS, "Concat", "rows", *columns, axis=2)  # (B, M, 6 + E)
 
     others = [output for output in proto.graph.output if output.name != DENSE]
     batch = proto.graph.input[0].type.tensor_type.shape.dim[0]

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from yolov12.config.tasks import TASKS
 from yolov12.export.finetuning import finetune
 from yolov12.export.graph import ExportGraph
 from yolov12.export.mobile import coreml_writer, executorch_writer, litert_writer, ncnn_writer
@@ -58,7 +59,8 @@ def onnx_model(graph: ExportGraph, plan: ExportPlan) -> Any:
     for node in proto.graph.node:  # where in our source each node is from: paths of this machine
         del node.metadata_props[:]
     if artefact.suppression is not None:
-        proto = add_suppression(proto, artefact.suppression, len(artefact.names))
+        extras = TASKS[artefact.task].masks or artefact.keypoint_shape is not None
+        proto = add_suppression(proto, artefact.suppression, len(artefact.names), extras=extras)
     if plan.simplify:
         proto = require("onnxslim", "onnx").slim(proto)
     onnx.checker.check_model(proto)

@@ -29,7 +29,7 @@ class ExportedRuntime:
         if not artefact.dynamic and shape != artefact.imgsz:
             raise ConfigError(
                 f"this file takes canvases of {artefact.imgsz[0]}x{artefact.imgsz[1]} (height x width), "
-                f"not {shape[0]}x{shape[1]}: leave --imgsz out, or export with --dynamic"
+                f"not {shape[0]}x{shape[1]}: leave --imgsz and --augment out, or export with --dynamic"
             )
         if artefact.dynamic:
             return self._decoded(self._run(images, min_score), len(images))

@@ -278,7 +278,7 @@ def _many(call: _Call, items: Iterator[Item], limit: int) -> Iterator[Result]:
                 while len(under_way) < 2 and (slots := _next_batch(window, call.config.batch)):
                     under_way.append(_begin(call, slots, runner))
                 _finish(call, under_way.popleft())
-                ahead *= 2
+                ahead = min(2 * ahead, limit)
             finished = window.popleft().result
             if finished is not None:
                 yield finished

@@ -17,12 +17,14 @@ from pathlib import Path
 from yolov12.config.fields import from_fields
 from yolov12.errors import ConfigError
 from yolov12.folders import cache_folder, write_json
-from yolov12.inference.backends.base import available_cores
+from yolov12.inference.backends.base import Opened, available_cores
 from yolov12.version import __version__
 
 CHOICE_FILE = "choice.json"
-PACKAGES = ("torch", "openvino", "onnxruntime", "numpy", "opencv-python-headless")
-"""Whose versions decide how fast something is."""
+PACKAGES = (
+    "torch", "openvino", "onnx", "onnxscript", "onnxruntime", "numpy", "opencv-python-headless", "opencv-python",
+)  # fmt: skip
+"""Whose versions decide what can be measured and how fast it is."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +50,18 @@ def place(digest: str) -> Path:
     return cache_folder() / "runtimes" / f"{digest[:16]}-{hardware_key()}"
 
 
-@functools.cache
 def hardware_key() -> str:
-    """A short name of the processor, its cores and the versions that matter."""
+    """A short name of the processor, the cores and threads that may be used, and the versions that matter."""
+    return _hardware_key(Opened().cores)
+
+
+@functools.cache
+def _hardware_key(threads: int) -> str:
     versions = []
     for package in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions.append(f"{package} {importlib.metadata.version(package)}")
-    described = [__version__, processor(), str(available_cores()), *versions]
+    described = [__version__, processor(), f"{threads} of {available_cores()}", *versions]
     return hashlib.sha256("\n".join(described).encode()).hexdigest()[:12]
 
 
@@ -84,6 +90,12 @@ def read_choice(folder: Path) -> Choice | None:
 def write_choice(folder: Path, choice: Choice) -> None:
     """Remember a choice."""
     write_json(folder / CHOICE_FILE, values_of(choice))
+
+
+def is_remembered(model: Path) -> bool:
+    """Whether it is noted where the choice for a model file is."""
+    link = _link(model)
+    return link is not None and link.exists()
 
 
 def remember_file(model: Path, folder: Path) -> None:

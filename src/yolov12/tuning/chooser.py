@@ -12,11 +12,10 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO
 
 from yolov12.checkpoint import ModelFile, read_model_file, write_model_file
 from yolov12.errors import YoloError
@@ -25,11 +24,9 @@ from yolov12.folders import cache_folder, remove
 from yolov12.inference.backends.base import Opened
 from yolov12.inference.exported import ExportedRuntime, open_exported
 from yolov12.inference.runtime import Runtime
-from yolov12.tuning.choice import Choice, is_allowed, place, read_choice, remember_file
+from yolov12.tuning.choice import Choice, is_allowed, is_remembered, place, read_choice, remember_file
+from yolov12.tuning.lock import claim, release
 from yolov12.tuning.measure import installed, tune
-
-LONGEST: Final = 900.0
-"""Seconds after which a measuring is taken to be over, where that cannot be told."""
 
 
 class Chooser:
@@ -40,7 +37,8 @@ class Chooser:
 
     def __init__(self, file: Callable[[], ModelFile], path: Path | None = None) -> None:
         self._file, self._path = file, path
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # held for moments
+        self._making = threading.Lock()  # held while artefacts are made
         self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._kill: weakref.finalize[..., Chooser] | None = None
@@ -62,20 +60,25 @@ class Chooser:
 
     def tune(self, imgsz: int) -> Choice:
         """Measure now, whatever is remembered; the choice holds from the next call on."""
-        with self._lock:
-            self._stop()
-            self.choice = tune(self._file(), self._home, imgsz)
-            self._settle(verbose=False)
-            return self.choice
+        with self._making:
+            with self._lock:
+                self._stop()
+                self._settled = True
+            choice = tune(self._file(), self._home, imgsz)
+            with self._lock:
+                self.choice = choice
+                self._settle(verbose=False)
+            return choice
 
     def wanted(self, name: str, precision: str, imgsz: int) -> Runtime:
         """The runtime that was asked for by name; its artefact is made, and checked, where there is none yet."""
-        with self._lock:
-            if (name, precision) not in self._opened:
-                folder = self._home / name
-                choice = read_choice(folder) or tune(self._file(), folder, imgsz, only=name)
-                self._opened[name, precision] = open_exported(folder / choice.file, Opened("cpu", precision))
-            return self._opened[name, precision]
+        if (name, precision) not in self._opened:
+            with self._making:
+                if (name, precision) not in self._opened:
+                    folder = self._home / name
+                    choice = read_choice(folder) or tune(self._file(), folder, imgsz, only=name)
+                    self._opened[name, precision] = open_exported(folder / choice.file, Opened("cpu", precision))
+        return self._opened[name, precision]
 
     @property
     def _home(self) -> Path:
@@ -118,21 +121,23 @@ class Chooser:
     def _note_file(self, path: Path) -> None:
         """Let the choice be found by the file alone, if the weights still are those of the file."""
         with contextlib.suppress(YoloError, OSError):
-            if place(identity_of(read_model_file(path))) == self._home:
+            if not is_remembered(path) and place(identity_of(read_model_file(path))) == self._home:
                 remember_file(path, self._home)
 
     def _start(self, imgsz: int) -> None:
-        """Begin to measure in a process of its own; whoever cannot, or finds another at it, stays with torch."""
-        self._settled = True
+        """Begin to measure in a process of its own. While others measure, later calls ask again."""
         if not sys.executable or getattr(sys, "frozen", False):  # a program of its own would start itself again
+            self._settled = True
             return
-        lock = cache_folder() / "runtimes" / "measuring.lock"
+        path = cache_folder() / "runtimes" / "measuring.lock"
         try:
-            lock.parent.mkdir(parents=True, exist_ok=True)
-            if not claim(lock):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = claim(path)
+            if lock is None:
                 return
             scratch = tempfile.TemporaryDirectory()
             self._finish = weakref.finalize(self, _clean, scratch, lock, self._home)
+            _remove_unfinished(self._home)
             model = Path(scratch.name) / "model.safetensors"
             write_model_file(model, self._file())
             words = [str(model), str(self._home), str(imgsz), str(os.getpid())]
@@ -142,8 +147,8 @@ class Chooser:
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **temporary},
             )  # fmt: skip
             self._kill = weakref.finalize(self, _end, self._process)
-            self._settled = False
         except (OSError, YoloError):
+            self._settled = True
             self._stop()
 
     def close(self) -> None:
@@ -160,35 +165,20 @@ class Chooser:
         self._kill = self._finish = None
 
 
-def claim(lock: Path) -> bool:
-    """Whether this process is the one that may measure: two at once would measure each other."""
-    with contextlib.suppress(OSError, ValueError):
-        owner = int(lock.read_text(encoding="utf8"))
-        if os.name == "nt":  # where asking for a process would end it
-            if time.time() - lock.stat().st_mtime < LONGEST:
-                return False
-        else:
-            os.kill(owner, 0)  # raises when that process is gone
-            return False
-    lock.unlink(missing_ok=True)
-    try:
-        with lock.open("x", encoding="utf8") as file:
-            file.write(str(os.getpid()))
-    except FileExistsError:
-        return False
-    return True
-
-
 def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.kill()
     process.wait()
 
 
-def _clean(scratch: tempfile.TemporaryDirectory[str], lock: Path, home: Path) -> None:
+def _clean(scratch: tempfile.TemporaryDirectory[str], lock: BinaryIO, home: Path) -> None:
     """Remove what a measuring that was ended has left."""
-    lock.unlink(missing_ok=True)
-    for left in home.glob(".*.tmp.*"):
-        remove(left)
+    _remove_unfinished(home)
     with contextlib.suppress(OSError):
         scratch.cleanup()
+    release(lock)
+
+
+def _remove_unfinished(home: Path) -> None:
+    for left in home.glob(".*.tmp.*"):
+        remove(left)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from yolov12.checkpoint import ModelFile
-from yolov12.config.run import ExportConfig
+from yolov12.config.run import ExportConfig, PredictConfig
 from yolov12.config.variants import usual_size
+from yolov12.data.image_io import read_image
 from yolov12.errors import ExportError, SetupError, UserError, YoloError, printable
 from yolov12.export.plan import FORMATS, ExportPlan
 from yolov12.export.run import Origin, check_pictures, describe, run_export
@@ -22,11 +24,13 @@ from yolov12.folders import remove
 from yolov12.inference.backends.base import Opened
 from yolov12.inference.exported import ExportedRuntime, open_exported
 from yolov12.inference.lazy_boxes import suits
+from yolov12.inference.predictor import view_of
 from yolov12.inference.runtime import Runtime
 from yolov12.inference.tolerance import LIMITS, agree, differences, least_compared
 from yolov12.inference.torch_runtime import TorchRuntime, torch_runtime
 from yolov12.loading import trained_size
 from yolov12.models.detector import Detector, build_model
+from yolov12.samples import sample_images
 from yolov12.tuning.choice import Choice, write_choice
 
 ROUNDS: Final = 15
@@ -35,8 +39,8 @@ PICTURES: Final = 16
 """Of the check that an artefact passes before it may be chosen."""
 CLEARLY: Final = 1.05
 """How many times as fast as torch a candidate has to be, to be worth a change."""
-NEEDS: Final[Mapping[str, tuple[str, ...]]] = {"openvino": ("openvino",), "onnx": ("onnx", "onnxscript", "onnxruntime")}
-"""What has to be installed for a format to be written and run."""
+CANDIDATES: Final = ("openvino", "onnx")
+"""Formats that may turn out faster than torch on a processor."""
 
 
 def tune(file: ModelFile, folder: Path, imgsz: int, *, only: str = "") -> Choice:
@@ -60,25 +64,28 @@ def tune(file: ModelFile, folder: Path, imgsz: int, *, only: str = "") -> Choice
             if only:
                 raise
             failed.append(f"{name}: {error}")
-    canvas = np.random.default_rng(0).integers(0, 256, (1, imgsz, imgsz, 3), np.uint8)
+    pictures = samples(file.config.task, imgsz)
     candidates: dict[str, tuple[Runtime, Path | None]] = {"torch": (torch_runtime(model), None)}
     measured: dict[str, float | None] = {}
     task, classes = file.config.task, file.config.num_classes
-    reference = TorchRuntime(model, "cpu", "fp32")(canvas)
-    least = least_compared(reference, task, classes)
+    exact = TorchRuntime(model, "cpu", "fp32")
+    expected = [exact(picture) for picture in pictures]
     for label, opened, path in opened_ones(made, failed):
         try:
-            apart = differences(reference, opened(canvas, least), task, classes)
+            found = [
+                differences(one, opened(picture, least_compared(one, task, classes)), task, classes)
+                for picture, one in zip(pictures, expected, strict=True)
+            ]
         except YoloError as error:
             failed.append(f"{label}: {error}")
             continue
-        if agree(apart, LIMITS):
+        if all(agree(one, LIMITS) for one in found):
             candidates[label] = opened, path
         else:
             measured[label] = None
     if only and len(candidates) == 1:
         raise ExportError(f"{only}: {'; '.join(failed) or 'its answers are not exact enough on this processor'}")
-    times = in_turns({name: runtime for name, (runtime, _) in candidates.items()}, canvas)
+    times = in_turns({name: runtime for name, (runtime, _) in candidates.items()}, pictures)
     measured |= times
     fastest = min((name for name in times if not only or name != "torch"), key=times.__getitem__, default="torch")
     if not only and times[fastest] * CLEARLY > times["torch"]:
@@ -92,10 +99,10 @@ def tune(file: ModelFile, folder: Path, imgsz: int, *, only: str = "") -> Choice
         why=reason(fastest, times, imgsz, failed + [f"{name}: not exact" for name in measured if name not in times]),
         measured={name: None if value is None else round(value, 3) for name, value in measured.items()},
     )
-    write_choice(folder, choice)
     for path in made.values():
         if path != chosen:
             remove(path)
+    write_choice(folder, choice)  # last: whoever waits for it may end this process then
     return choice
 
 
@@ -115,7 +122,7 @@ def opened_ones(made: Mapping[str, Path], failed: list[str]) -> Iterator[tuple[s
 
 def installed() -> list[str]:
     """Formats that can be written and run here, on the processor."""
-    return [name for name, packages in NEEDS.items() if all(map(is_installed, packages))]
+    return [name for name in CANDIDATES if all(map(is_installed, FORMATS[name].packages))]
 
 
 def artefact(model: Detector, file: ModelFile, folder: Path, name: str) -> Path:
@@ -132,13 +139,20 @@ def artefact(model: Detector, file: ModelFile, folder: Path, name: str) -> Path:
     return target
 
 
-def in_turns(runtimes: Mapping[str, Runtime], canvas: NDArray[np.uint8]) -> dict[str, float]:
+def samples(task: str, imgsz: int) -> list[NDArray[np.uint8]]:
+    """The package's own pictures for a task on squares, (1, imgsz, imgsz, 3) uint8 BGR each."""
+    options = PredictConfig(imgsz=imgsz, rect=False)
+    pictures = [read_image(path) for path in sorted(sample_images(task).iterdir())]
+    return [view_of(picture, task, options).apply(picture)[None] for picture in pictures]
+
+
+def in_turns(runtimes: Mapping[str, Runtime], pictures: Sequence[NDArray[np.uint8]]) -> dict[str, float]:
     """Median milliseconds of each runtime on one canvas."""
     times: dict[str, list[float]] = {name: [] for name in runtimes}
-    for _ in range(WARM_UP + ROUNDS):
+    for picture in itertools.islice(itertools.cycle(pictures), WARM_UP + ROUNDS):
         for name, runtime in runtimes.items():
             started = time.perf_counter()
-            runtime(canvas, 0.25)
+            runtime(picture, 0.25)
             times[name].append(1000 * (time.perf_counter() - started))
     return {name: statistics.median(values[WARM_UP:]) for name, values in times.items()}
 

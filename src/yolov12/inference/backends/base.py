@@ -29,6 +29,9 @@ DESCRIPTION = "yolov12"
 DESCRIPTION_FILE = "yolov12.json"
 """Name of the file that holds it, where the format is a folder."""
 
+FEW = 64
+"""Pictures in batches for which making a second graph, for batches, does not pay."""
+
 
 @dataclass(frozen=True)
 class Opened:
@@ -72,19 +75,34 @@ class Steady:
         return self
 
 
+Together = tuple[Any, ThreadPoolExecutor]
+"""A graph that computes on one thread, or in one stream for each, and a pool that gives it a batch's pictures."""
+
+
 class ForBatches:
-    """A second graph, for batches, and a pool that runs their pictures side by side; opened when the first comes."""
+    """Runs the pictures of batches side by side, by a graph of its own, made beside the calls once it pays.
+
+    `ready` is that graph, None before; a call keeps to what it found there when it began.
+    """
 
     def __init__(self, threads: int) -> None:
-        self._threads, self._opening = threads, threading.Lock()
-        self._opened: tuple[Any, ThreadPoolExecutor] | None = None
+        self._threads, self._lock = threads, threading.Lock()
+        self._seen, self._asked = 0, False
+        self.ready: Together | None = None
 
-    def get(self, open_graph: Callable[[], Any]) -> tuple[Any, ThreadPoolExecutor]:
-        """The graph, by `open_graph` the first time, and the pool."""
-        with self._opening:
-            if self._opened is None:
-                self._opened = open_graph(), ThreadPoolExecutor(self._threads, "batch")
-            return self._opened
+    def note(self, pictures: int, open_graph: Callable[[], Any]) -> None:
+        """A batch has come; begin to make the graph if there have been enough of them."""
+        with self._lock:
+            self._seen += pictures
+            due = self._seen > FEW and not self._asked
+            self._asked |= due
+        if due:
+            with contextlib.suppress(RuntimeError):  # no thread to be had: the other graph goes on
+                threading.Thread(target=self._prepare, args=(open_graph,), name="for-batches").start()
+
+    def _prepare(self, open_graph: Callable[[], Any]) -> None:
+        with contextlib.suppress(Exception):  # of types of the library's own
+            self.ready = open_graph(), ThreadPoolExecutor(self._threads, "batch")
 
 
 class TakingTurns(Steady, ABC):

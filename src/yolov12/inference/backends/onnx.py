@@ -18,6 +18,7 @@ from yolov12.inference.backends.base import (
     Opened,
     Outputs,
     Steady,
+    Together,
     blob,
     check_inputs,
     device_name,
@@ -28,14 +29,15 @@ from yolov12.inference.backends.base import (
 )
 
 
-class OnnxBackend(Steady):
-    """One session with all threads for single pictures; for batches one with a thread for each picture."""
+class OnnxBackend:
+    """One session with all threads for single pictures; for batches, once it pays, one with a thread for each."""
 
     name = "onnxruntime"
 
     def __init__(self, path: Path, opened: Opened) -> None:
         self._library = require("onnxruntime", "onnx")
         self._providers = self._choose_providers(opened.device)
+        self._on_gpu = len(self._providers) > 1
         self._threads, self._batches = opened.cores, ForBatches(opened.cores)
         with reading(path):
             self._model = path.read_bytes()  # not by path: a file must not make the library open others
@@ -46,12 +48,23 @@ class OnnxBackend(Steady):
 
     def run(self, images: Canvases, min_score: float = 0.0, *, whole: bool = False) -> Outputs:
         """Outputs of a batch."""
+        return self.run_with(images, min_score, self._batches.ready, whole=whole)
+
+    def for_one_call(self) -> OneCall:
+        """What one call or stream runs on."""
+        return OneCall(self, self._batches.ready)
+
+    def run_with(self, images: Canvases, min_score: float, together: Together | None, *, whole: bool) -> Outputs:
+        """Outputs of a batch; `together`: the session for batches."""
         alone = partial(self._run, self._alone, min_score)
-        if whole:
+        if whole or self._on_gpu:
             return alone(images)
         if len(images) == 1 or self._threads == 1 or not self.artefact.dynamic:
             return one_by_one(alone, images) if self.artefact.batch == 1 else alone(images)
-        session, pool = self._batches.get(partial(self._session, 1))
+        self._batches.note(len(images), partial(self._session, 1))
+        if together is None:
+            return one_by_one(alone, images)
+        session, pool = together
         return one_by_one(partial(self._run, session, min_score), images, pool)
 
     def _run(self, session: Any, min_score: float, images: Canvases) -> Outputs:
@@ -82,3 +95,15 @@ class OnnxBackend(Steady):
             raise SetupError(f"--device {device}: this ONNX Runtime has no CUDA: pip install onnxruntime-gpu")
         number = int(name.partition(":")[2] or 0)
         return [("CUDAExecutionProvider", {"device_id": number}), "CPUExecutionProvider"]
+
+
+class OneCall(Steady):
+    """A backend for one call or stream, which keeps to the sessions that it began with."""
+
+    def __init__(self, backend: OnnxBackend, together: Together | None) -> None:
+        self._backend, self._together = backend, together
+        self.name, self.precision, self.artefact = backend.name, backend.precision, backend.artefact
+
+    def run(self, images: Canvases, min_score: float = 0.0, *, whole: bool = False) -> Outputs:
+        """Outputs of a batch."""
+        return self._backend.run_with(images, min_score, self._together, whole=whole)

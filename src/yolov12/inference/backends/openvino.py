@@ -19,6 +19,7 @@ from yolov12.inference.backends.base import (
     Opened,
     Outputs,
     Steady,
+    Together,
     as_rgb,
     check_inputs,
     cpu_only,
@@ -31,8 +32,6 @@ from yolov12.inference.backends.base import (
 HINTS = {"fp32": "f32", "fp16": "f32", "int8": "f32", "bf16": "bf16"}
 """What OpenVINO calls the arithmetic; half weights are computed in float32, which is faster on processors."""
 
-FEW = 64
-"""Pictures for which compiling a second time, for batches, does not pay."""
 OFTEN = 48
 """Single canvases of one shape after which a graph for that shape pays: as many more make up for compiling it."""
 MOST = 4
@@ -51,7 +50,6 @@ class OpenVINOBackend:
         cpu_only(opened, "OpenVINO")
         self._core, self._library = openvino_core(), library
         self._threads, self._local, self._batches = opened.cores, threading.local(), ForBatches(opened.cores)
-        self._seen = 0
         self._usual = UsualShapes()
         with reading(path):
             self.artefact = described(path)
@@ -98,13 +96,19 @@ class OpenVINOBackend:
 
     def run(self, images: Canvases, min_score: float = 0.0, *, whole: bool = False) -> Outputs:
         """Outputs of a batch."""
+        return self.run_general(images, min_score, self._batches.ready, whole=whole)
+
+    def run_general(self, images: Canvases, min_score: float, together: Together | None, *, whole: bool) -> Outputs:
+        """Outputs of a batch by the graphs for all sizes; `together`: the one for batches."""
         alone = partial(self.run_on, self._alone, min_score)
         if whole:
             return alone(images)
-        self._seen += len(images)
-        if len(images) == 1 or self._threads == 1 or not self.artefact.dynamic or self._seen <= FEW:
+        if len(images) == 1 or self._threads == 1 or not self.artefact.dynamic:
             return one_by_one(alone, images) if self.artefact.batch == 1 else alone(images)
-        compiled, pool = self._batches.get(partial(self._compile, "THROUGHPUT", self._threads))
+        self._batches.note(len(images), partial(self._compile, "THROUGHPUT", self._threads))
+        if together is None:
+            return one_by_one(alone, images)
+        compiled, pool = together
         return one_by_one(partial(self.run_on, compiled, min_score), images, pool)
 
     def for_one_call(self) -> OneCall:
@@ -112,7 +116,7 @@ class OpenVINOBackend:
         for shape in self._usual.due():
             with contextlib.suppress(RuntimeError):  # no thread to be had: the general graph goes on
                 threading.Thread(target=self._prepare, args=(shape,), name="openvino-shape").start()
-        return OneCall(self, self._usual)
+        return OneCall(self, self._usual, self._batches.ready)
 
     def _prepare(self, shape: Shape) -> None:
         with contextlib.suppress(RuntimeError):
@@ -163,8 +167,8 @@ class UsualShapes:
 class OneCall(Steady):
     """A backend for one call or stream: single canvases of usual shapes run on graphs of their own."""
 
-    def __init__(self, backend: OpenVINOBackend, usual: UsualShapes) -> None:
-        self._backend, self._usual, self._ready = backend, usual, usual.ready
+    def __init__(self, backend: OpenVINOBackend, usual: UsualShapes, together: Together | None) -> None:
+        self._backend, self._usual, self._ready, self._together = backend, usual, usual.ready, together
         self.name, self.precision, self.artefact = backend.name, backend.precision, backend.artefact
 
     def run(self, images: Canvases, min_score: float = 0.0, *, whole: bool = False) -> Outputs:
@@ -174,7 +178,7 @@ class OneCall(Steady):
             return self._backend.run_on(self._ready[shape], min_score, images)
         if shape[0] == 1 and self.artefact.dynamic:
             self._usual.note(shape)
-        return self._backend.run(images, min_score, whole=whole)
+        return self._backend.run_general(images, min_score, self._together, whole=whole)
 
 
 def sole_xml(folder: Path) -> Path:
