@@ -30,6 +30,7 @@ from yolov12.cli.grammar import build_parser
 from yolov12.cli.main import main
 from yolov12.cli.running import gather_sources
 from yolov12.cli.verbs import VERBS
+from yolov12.errors import ConfigError
 from yolov12.folders import cache_folder
 
 TRAIN = (
@@ -538,6 +539,15 @@ def test_a_request_to_end_leaves_nothing_half_written(run: Run, monkeypatch: pyt
     done = run("models")
     assert (done.code, done.error) == (143, "error: interrupted")
     assert tidied == [["models"]]
+
+    def wrap(words: list[str]) -> int:
+        try:
+            return work(words)
+        except KeyboardInterrupt:
+            raise ConfigError("what a library made of it") from None
+
+    monkeypatch.setattr("yolov12.cli.main.run", wrap)
+    assert run("models").code == 143
     assert signal.getsignal(signal.SIGTERM) is before
 
 

@@ -19,7 +19,7 @@ from typing import NoReturn
 
 from yolov12.cli.grammar import parse
 from yolov12.cli.verbs import VERBS
-from yolov12.errors import ResourceError, SetupError, YoloError
+from yolov12.errors import Interrupted, ResourceError, SetupError, YoloError
 
 BUG = 70
 
@@ -31,55 +31,59 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name that the terminal's encoding lacks is no reason to stop
             stream.reconfigure(errors="backslashreplace")
-    try:
-        with stopping_cleanly():
+    with listening() as signals:
+        try:
             return run([word for word in words if word != "--debug"])
-    except YoloError as error:
-        if debug:
-            traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt as stop:
-        print("error: interrupted", file=sys.stderr)
-        return 128 + (signal.SIGTERM if isinstance(stop, _Terminated) else signal.SIGINT)
-    except BrokenPipeError:  # who read our output has gone: nothing more can be said, not even at the exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except MemoryError:
-        print("error: out of memory: lower --batch or --imgsz", file=sys.stderr)
-        return ResourceError.exit_code
-    except Exception as error:  # the edge of the program: a bug is reported in one line, with a way to see more
-        if isinstance(error, ModuleNotFoundError) and error.name == "torch":
-            print("error: this needs torch: pip install 'yolov12[cpu]'", file=sys.stderr)
-            return SetupError.exit_code
-        if debug:
-            traceback.print_exc()
-        print(
-            f"error: internal error, please report it: {type(error).__name__}: {error} (--debug shows where)",
-            file=sys.stderr,
-        )
-        return BUG
-
-
-class _Terminated(KeyboardInterrupt):  # which nobody takes for an error of the input
-    """SIGTERM."""
+        except (Exception, KeyboardInterrupt) as error:
+            if debug:
+                traceback.print_exc()
+            if signals and not isinstance(error, Interrupted):  # libraries make errors of their own of a Ctrl-C
+                error = KeyboardInterrupt()
+            return told(error, signals[0] if signals else signal.SIGINT)
 
 
 @contextlib.contextmanager
-def stopping_cleanly() -> Iterator[None]:
-    """Answer SIGTERM as Ctrl-C is answered: what was half written is removed. Training has an answer of its own."""
+def listening() -> Iterator[list[int]]:
+    """Ctrl-C and SIGTERM end a command by KeyboardInterrupt, so that nothing half-written is left; lists what came.
 
-    def stop(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise _Terminated
+    Training has an answer of its own.
+    """
+    came: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> NoReturn:
+        came.append(number)
+        raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():  # only that one can listen
-        yield
+        yield came
         return
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: handler for number, handler in before.items() if handler not in (None, signal.SIG_IGN)}
+    for number in before:  # not those that nohup and the like want to be ignored
+        signal.signal(number, stop)
     try:
-        yield
+        yield came
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def told(error: BaseException, stop: int) -> int:
+    """Say what ended a command, in one line; the exit code. `stop`: the number of the signal behind an interruption."""
+    code, text = BUG, f"internal error, please report it: {type(error).__name__}: {error} (--debug shows where)"
+    if isinstance(error, BrokenPipeError):  # who read our output has gone: nothing can be said, not even at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    if isinstance(error, YoloError):
+        code, text = error.exit_code, str(error)
+    elif isinstance(error, KeyboardInterrupt):
+        code, text = 128 + stop, "interrupted"
+    elif isinstance(error, MemoryError):
+        code, text = ResourceError.exit_code, "out of memory: lower --batch or --imgsz"
+    elif isinstance(error, ModuleNotFoundError) and error.name == "torch":
+        code, text = SetupError.exit_code, "this needs torch: pip install 'yolov12[cpu]'"
+    print(f"error: {text}", file=sys.stderr)
+    return code
 
 
 def run(words: list[str]) -> int:
