@@ -60,7 +60,7 @@ def cannot_write(path: Path, error: OSError) -> ResourceError | UserError:
     """What to raise where the system would not write `path`."""
     if error.errno in _FULL:
         return ResourceError(f"{printable(path)}: the disk is full ({error.strerror}); nothing was written")
-    return UserError(f"{printable(path)}: cannot be written: {error.strerror}")
+    return UserError(f"{printable(path)}: cannot be written: {error.strerror or error}")
 
 
 def _sync_folder(folder: Path) -> None:

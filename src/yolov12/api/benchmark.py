@@ -39,7 +39,7 @@ from yolov12.evaluation.benchmark import (
 from yolov12.evaluation.benchmark_plot import draw_benchmark
 from yolov12.evaluation.labels import suited
 from yolov12.folders import new_run_folder, write_json
-from yolov12.inference.backends.base import Opened
+from yolov12.inference.backends.base import FEW, Opened
 from yolov12.samples import sample_images
 from yolov12.tuning.choice import processor
 from yolov12.version import __version__
@@ -126,7 +126,9 @@ def entered(opened: dict[str, Predicting], config: BenchmarkConfig) -> tuple[lis
             try:
                 made = model.runtime(config.device, precision, runtime)
                 side = canvas_sides(setting.imgsz)
-                made(np.zeros((batch, *side, 3), np.uint8))
+                warm = FEW // batch + 2 if batch > 1 else 1  # what batches make a runtime prepare is not timed
+                for _ in range(warm):
+                    made(np.zeros((batch, *side, 3), np.uint8))
             except YoloError as error:
                 lines.append(Line(setting, note=str(error)))
                 continue

@@ -18,7 +18,7 @@ from yolov12.inference.backends.base import Opened
 from yolov12.inference.exported import ExportedRuntime, open_exported
 from yolov12.inference.runtime import Runtime
 
-ON_CPU = ("onnx", "openvino", "ncnn", "litert", "executorch")
+ON_CPU = ("onnx", "openvino", "torchscript", "ncnn", "litert", "executorch")
 """Formats that run on the processor where no device is named."""
 
 

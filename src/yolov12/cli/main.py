@@ -1,7 +1,8 @@
 """The command line. `yolov12 --help` needs no torch; each verb imports what it uses when it runs.
 
-Exit codes: 0 all done, 1 finished but inputs were skipped, 2 the input was refused, 3 the machine lacks something,
-4 disk or memory, 70 a bug, 130/143 stopped by a signal. Errors are one line on stderr; `--debug` adds the traceback.
+Exit codes: 0 all done, 1 finished but inputs were skipped or a check failed, 2 the input was refused, 3 the machine
+lacks something, 4 disk or memory, 70 a bug, 130/143 stopped by a signal. Errors are one line on stderr; `--debug` adds
+the traceback.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from types import FrameType
-from typing import NoReturn
 
 from yolov12.cli.grammar import parse
 from yolov12.cli.verbs import VERBS
@@ -33,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     with listening() as signals:
         try:
-            return run([word for word in words if word != "--debug"])
+            code = run([word for word in words if word != "--debug"])
+            return 128 + signals[0] if signals else code  # something on the way has swallowed the interruption
         except (Exception, KeyboardInterrupt) as error:
             if debug:
                 traceback.print_exc()
@@ -50,9 +51,10 @@ def listening() -> Iterator[list[int]]:
     """
     came: list[int] = []
 
-    def stop(number: int, _frame: FrameType | None) -> NoReturn:
+    def stop(number: int, _frame: FrameType | None) -> None:
         came.append(number)
-        raise KeyboardInterrupt
+        if len(came) != 2:  # the second one may not disturb the tidying up; the third one may
+            raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():  # only that one can listen
         yield came

@@ -249,7 +249,7 @@ class BenchmarkConfig:
         "", f"of {', '.join(RUNTIMES[1:])}; empty: torch, openvino, onnx, exported files as they are"
     )
     precisions: str = option("auto", f"of {', '.join(PRECISIONS)}")
-    sizes: str = option("", "sides of the canvas; empty: that of the training")
+    sizes: str = option("", "sides of the canvas; empty: that of the training, or of the export")
     batches: str = option("1", "pictures per call")
     rounds: int = option(30, "times that each setting has its turn", low=5, high=100_000)
     device: str = option("auto", DEVICE_HELP)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import hashlib
 import importlib.metadata
 import json
@@ -156,7 +155,7 @@ def run_export(model: Detector, plan: ExportPlan, check: Check | None) -> Path:
     target = plan.target
     aside = target.with_name(f".{secrets.token_hex(4)}.tmp.{target.name}")
     try:
-        save = reporting(writer_of(model, plan))
+        save = writer_of(model, plan)
         save(aside, plan.artefact.to_json())
         reference = TorchRuntime(model, "cpu", "fp32")
         if check is not None:
@@ -204,18 +203,6 @@ def stopped_by(error: BaseException) -> KeyboardInterrupt | None:
     while cause is not None and not isinstance(cause, KeyboardInterrupt):
         cause = cause.__cause__ or cause.__context__
     return cause
-
-
-def reporting(save: Save) -> Save:
-    """`save`, raising OSError also where a library has a type of its own for what the system would not write."""
-
-    def saving(path: Path, text: str) -> None:
-        try:
-            save(path, text)
-        except RuntimeError as error:
-            raise OSError(errno.EIO, f"the disk may be full ({error})") from error
-
-    return saving
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -82,7 +83,10 @@ def openvino_writer(graph: ExportGraph, plan: ExportPlan) -> Save:
 
     def save(path: Path, text: str) -> None:
         path.mkdir(exist_ok=True)
-        openvino.save_model(model, path / "model.xml", compress_to_fp16=artefact.precision == "fp16")
+        try:
+            openvino.save_model(model, path / "model.xml", compress_to_fp16=artefact.precision == "fp16")
+        except RuntimeError as error:  # the library's own word for a write that failed
+            raise OSError(errno.ENOSPC, str(error).strip()) from error
         (path / DESCRIPTION_FILE).write_text(text + "\n", encoding="utf8")
 
     return save

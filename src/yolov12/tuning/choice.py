@@ -22,7 +22,8 @@ from yolov12.version import __version__
 
 CHOICE_FILE = "choice.json"
 PACKAGES = (
-    "torch", "openvino", "onnx", "onnxscript", "onnxruntime", "numpy", "opencv-python-headless", "opencv-python",
+    "torch", "openvino", "onnx", "onnxscript", "onnxruntime", "onnxruntime-gpu", "numpy",
+    "opencv-python-headless", "opencv-python",
 )  # fmt: skip
 """Whose versions decide what can be measured and how fast it is."""
 

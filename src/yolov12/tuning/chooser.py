@@ -12,10 +12,11 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from yolov12.checkpoint import ModelFile, read_model_file, write_model_file
 from yolov12.errors import YoloError
@@ -27,6 +28,9 @@ from yolov12.inference.runtime import Runtime
 from yolov12.tuning.choice import Choice, is_allowed, is_remembered, place, read_choice, remember_file
 from yolov12.tuning.lock import claim, release
 from yolov12.tuning.measure import installed, tune
+
+PAUSE: Final = 0.5
+"""Seconds between two looks at whether others still measure."""
 
 
 class Chooser:
@@ -59,12 +63,20 @@ class Chooser:
         return otherwise()
 
     def tune(self, imgsz: int) -> Choice:
-        """Measure now, whatever is remembered; the choice holds from the next call on."""
+        """Measure now, whatever is remembered; the choice holds from the next call on.
+
+        Waits while others measure. Predictions of other threads go on, and are measured, too.
+        """
         with self._making:
             with self._lock:
                 self._stop()
                 self._settled = True
-            choice = tune(self._file(), self._home, imgsz)
+            try:
+                with measuring():
+                    choice = tune(self._file(), self._home, imgsz)
+            except BaseException:
+                self._settled = not is_allowed()
+                raise
             with self._lock:
                 self.choice = choice
                 self._settle(verbose=False)
@@ -129,14 +141,12 @@ class Chooser:
         if not sys.executable or getattr(sys, "frozen", False):  # a program of its own would start itself again
             self._settled = True
             return
-        path = cache_folder() / "runtimes" / "measuring.lock"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = claim(path)
+            lock = claim(lock_file())
             if lock is None:
                 return
             scratch = tempfile.TemporaryDirectory()
-            self._finish = weakref.finalize(self, _clean, scratch, lock, self._home)
+            self._finish = weakref.finalize(self, _clean, scratch, lock, self._home, os.getpid())
             _remove_unfinished(self._home)
             model = Path(scratch.name) / "model.safetensors"
             write_model_file(model, self._file())
@@ -146,10 +156,13 @@ class Chooser:
                 [sys.executable, "-P", "-m", "yolov12.tuning.job", *words], stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **temporary},
             )  # fmt: skip
-            self._kill = weakref.finalize(self, _end, self._process)
+            self._kill = weakref.finalize(self, _end, self._process, os.getpid())
         except (OSError, YoloError):
             self._settled = True
             self._stop()
+        except BaseException:
+            self._stop()
+            raise
 
     def close(self) -> None:
         """End what still runs."""
@@ -165,14 +178,39 @@ class Chooser:
         self._kill = self._finish = None
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def lock_file() -> Path:
+    """Whoever measures holds it."""
+    path = cache_folder() / "runtimes" / "measuring.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@contextlib.contextmanager
+def measuring() -> Iterator[None]:
+    """Hold the lock inside the block, as soon as nobody else does; do without where files cannot be locked."""
+    lock = None
+    with contextlib.suppress(OSError):
+        while (lock := claim(lock_file())) is None:
+            time.sleep(PAUSE)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            release(lock)
+
+
+def _end(process: subprocess.Popen[bytes], owner: int) -> None:
+    if os.getpid() != owner:  # a forked process has inherited this
+        return
     if process.poll() is None:
         process.kill()
     process.wait()
 
 
-def _clean(scratch: tempfile.TemporaryDirectory[str], lock: BinaryIO, home: Path) -> None:
+def _clean(scratch: tempfile.TemporaryDirectory[str], lock: BinaryIO, home: Path, owner: int) -> None:
     """Remove what a measuring that was ended has left."""
+    if os.getpid() != owner:
+        return
     _remove_unfinished(home)
     with contextlib.suppress(OSError):
         scratch.cleanup()

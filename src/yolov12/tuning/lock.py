@@ -1,4 +1,4 @@
-"""Only one process of a machine measures at a time. The system frees the lock of a process, however that ends."""
+"""Only one process that shares a cache measures at a time. The system frees the lock of one that ends, however."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ from typing import BinaryIO
 
 
 def claim(path: Path) -> BinaryIO | None:
-    """The lock, to be given to `release`; None while somebody holds it, who may be in this process, too."""
+    """The lock, to be given to `release`; None while somebody holds it, who may be in this process, too.
+
+    OSError where files cannot be locked.
+    """
     file = path.open("a+b")
     try:
         _lock(file.fileno())
-    except OSError:
+    except (BlockingIOError, PermissionError):
         file.close()
         return None
+    except BaseException:  # a file system without locks, for one
+        file.close()
+        raise
     return file
 
 

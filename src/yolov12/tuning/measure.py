@@ -147,7 +147,7 @@ def samples(task: str, imgsz: int) -> list[NDArray[np.uint8]]:
 
 
 def in_turns(runtimes: Mapping[str, Runtime], pictures: Sequence[NDArray[np.uint8]]) -> dict[str, float]:
-    """Median milliseconds of each runtime on one canvas."""
+    """Median milliseconds of each runtime on these canvases."""
     times: dict[str, list[float]] = {name: [] for name in runtimes}
     for picture in itertools.islice(itertools.cycle(pictures), WARM_UP + ROUNDS):
         for name, runtime in runtimes.items():

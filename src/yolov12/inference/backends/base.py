@@ -80,18 +80,23 @@ Together = tuple[Any, ThreadPoolExecutor]
 
 
 class ForBatches:
-    """Runs the pictures of batches side by side, by a graph of its own, made beside the calls once it pays.
-
-    `ready` is that graph, None before; a call keeps to what it found there when it began.
-    """
+    """Runs the pictures of batches side by side, by a graph of its own, made once it pays; `ready` is None before."""
 
     def __init__(self, threads: int) -> None:
         self._threads, self._lock = threads, threading.Lock()
         self._seen, self._asked = 0, False
         self.ready: Together | None = None
 
+    def at_once(self, pictures: int, open_graph: Callable[[], Any]) -> Together | None:
+        """The graph for a batch that has come; made in place, always at the same picture."""
+        with self._lock:
+            self._seen += pictures
+            if self._seen > FEW and self.ready is None:
+                self.ready = self._made(open_graph)
+            return self.ready
+
     def note(self, pictures: int, open_graph: Callable[[], Any]) -> None:
-        """A batch has come; begin to make the graph if there have been enough of them."""
+        """A batch has come; begin to make the graph beside it if there have been enough of them."""
         with self._lock:
             self._seen += pictures
             due = self._seen > FEW and not self._asked
@@ -102,7 +107,10 @@ class ForBatches:
 
     def _prepare(self, open_graph: Callable[[], Any]) -> None:
         with contextlib.suppress(Exception):  # of types of the library's own
-            self.ready = open_graph(), ThreadPoolExecutor(self._threads, "batch")
+            self.ready = self._made(open_graph)
+
+    def _made(self, open_graph: Callable[[], Any]) -> Together:
+        return open_graph(), ThreadPoolExecutor(self._threads, "batch")
 
 
 class TakingTurns(Steady, ABC):

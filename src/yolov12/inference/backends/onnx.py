@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,20 +49,32 @@ class OnnxBackend:
 
     def run(self, images: Canvases, min_score: float = 0.0, *, whole: bool = False) -> Outputs:
         """Outputs of a batch."""
-        return self.run_with(images, min_score, self._batches.ready, whole=whole)
+        return self.run_with(images, min_score, self._session_for_batches, whole=whole)
 
     def for_one_call(self) -> OneCall:
         """What one call or stream runs on."""
         return OneCall(self, self._batches.ready)
 
-    def run_with(self, images: Canvases, min_score: float, together: Together | None, *, whole: bool) -> Outputs:
-        """Outputs of a batch; `together`: the session for batches."""
+    def _session_for_batches(self, pictures: int) -> Together | None:
+        return self._batches.at_once(pictures, self._open_for_batches)
+
+    def note_batch(self, pictures: int) -> None:
+        """A batch has come; later calls may have a session for it."""
+        self._batches.note(pictures, self._open_for_batches)
+
+    def _open_for_batches(self) -> Any:
+        return self._session(1)
+
+    def run_with(
+        self, images: Canvases, min_score: float, for_batch: Callable[[int], Together | None], *, whole: bool
+    ) -> Outputs:
+        """Outputs of a batch; `for_batch` gives the session for so many pictures at once."""
         alone = partial(self._run, self._alone, min_score)
         if whole or self._on_gpu:
             return alone(images)
         if len(images) == 1 or self._threads == 1 or not self.artefact.dynamic:
             return one_by_one(alone, images) if self.artefact.batch == 1 else alone(images)
-        self._batches.note(len(images), partial(self._session, 1))
+        together = for_batch(len(images))
         if together is None:
             return one_by_one(alone, images)
         session, pool = together
@@ -106,4 +119,8 @@ class OneCall(Steady):
 
     def run(self, images: Canvases, min_score: float = 0.0, *, whole: bool = False) -> Outputs:
         """Outputs of a batch."""
-        return self._backend.run_with(images, min_score, self._together, whole=whole)
+        return self._backend.run_with(images, min_score, self._for_batch, whole=whole)
+
+    def _for_batch(self, pictures: int) -> Together | None:
+        self._backend.note_batch(pictures)
+        return self._together

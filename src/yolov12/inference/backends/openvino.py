@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -96,20 +97,32 @@ class OpenVINOBackend:
 
     def run(self, images: Canvases, min_score: float = 0.0, *, whole: bool = False) -> Outputs:
         """Outputs of a batch."""
-        return self.run_general(images, min_score, self._batches.ready, whole=whole)
+        return self.run_general(images, min_score, self._graph_for_batches, whole=whole)
 
-    def run_general(self, images: Canvases, min_score: float, together: Together | None, *, whole: bool) -> Outputs:
-        """Outputs of a batch by the graphs for all sizes; `together`: the one for batches."""
+    def run_general(
+        self, images: Canvases, min_score: float, for_batch: Callable[[int], Together | None], *, whole: bool
+    ) -> Outputs:
+        """Outputs of a batch by the graphs for all sizes; `for_batch` gives the one for so many pictures at once."""
         alone = partial(self.run_on, self._alone, min_score)
         if whole:
             return alone(images)
         if len(images) == 1 or self._threads == 1 or not self.artefact.dynamic:
             return one_by_one(alone, images) if self.artefact.batch == 1 else alone(images)
-        self._batches.note(len(images), partial(self._compile, "THROUGHPUT", self._threads))
+        together = for_batch(len(images))
         if together is None:
             return one_by_one(alone, images)
         compiled, pool = together
         return one_by_one(partial(self.run_on, compiled, min_score), images, pool)
+
+    def _graph_for_batches(self, pictures: int) -> Together | None:
+        return self._batches.at_once(pictures, self._open_for_batches)
+
+    def note_batch(self, pictures: int) -> None:
+        """A batch has come; later calls may have a graph for it."""
+        self._batches.note(pictures, self._open_for_batches)
+
+    def _open_for_batches(self) -> Any:
+        return self._compile("THROUGHPUT", self._threads)
 
     def for_one_call(self) -> OneCall:
         """What one call or stream runs on. Graphs that have come to pay are compiled beside it."""
@@ -178,7 +191,11 @@ class OneCall(Steady):
             return self._backend.run_on(self._ready[shape], min_score, images)
         if shape[0] == 1 and self.artefact.dynamic:
             self._usual.note(shape)
-        return self._backend.run_general(images, min_score, self._together, whole=whole)
+        return self._backend.run_general(images, min_score, self._for_batch, whole=whole)
+
+    def _for_batch(self, pictures: int) -> Together | None:
+        self._backend.note_batch(pictures)
+        return self._together
 
 
 def sole_xml(folder: Path) -> Path:
