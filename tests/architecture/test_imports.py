@@ -43,7 +43,7 @@ ALLOWED = {
     "inference": SCORES | {"artefact", "extras"},
     "evaluation": SCORES | {"inference", "metrics", "drawing"},
     "export": SCORES | {"folders", "artefact", "extras", "inference", "metrics", "evaluation", "loading"},
-    "tuning": SCORES | {"extras", "inference", "export", "folders", "loading"},
+    "tuning": SCORES | {"extras", "inference", "export", "folders", "loading", "samples"},
     "engine": SCORES | {"inference", "metrics", "evaluation", "folders", "drawing"},
     "api": None,
     "inspection": SCORES | {"inference", "evaluation", "engine", "loading", "samples"},
