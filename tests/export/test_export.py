@@ -17,6 +17,7 @@ import torch
 from mobile_formats import PACKAGES
 from yolov12 import YOLO, ExportedModel
 from yolov12.api.compare import compare_models
+from yolov12.api.opening import open_predicting
 from yolov12.api.verify import verify_file
 from yolov12.artefact import Artefact
 from yolov12.cli.main import main
@@ -78,6 +79,11 @@ def test_the_same_answers_through_the_same_interface(blood: Path) -> None:
     options = {"imgsz": 160, "verbose": False}
     pictures = sorted(sample_images().iterdir())
     model, exported = YOLO("yolov12n-bccd"), YOLO(blood)
+    assert exported.size_to_use(verbose=False) == 160  # of the export, not of the training
+    with pytest.raises(ConfigError, match=r"layout: .* is an exported file"):
+        open_predicting(blood, layout="v1.0")
+    assert exported.runtime("cpu", "fp32") is exported.runtime()  # what is open is not opened again
+    assert exported.artefact.versions.keys() >= {"torch", "openvino"}
     expected = model.predict(pictures, runtime="torch", precision="fp32", **options)
     found = exported.predict(pictures, **options)
     for one, other in zip(expected, found, strict=True):
