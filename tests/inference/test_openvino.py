@@ -188,7 +188,6 @@ def test_signals_are_handled_after_models_have_come_and_gone(folder: Path) -> No
 import faulthandler, gc, os, pathlib, signal, sys
 faulthandler.enable()  # as pytest does: the main thread has a stack for signals
 from yolov12.inference.backends.base import Opened
-from yolov12.inference.backends.onnx import OnnxBackend
 from yolov12.inference.backends.openvino import OpenVINOBackend
 first, second = (OpenVINOBackend(pathlib.Path(sys.argv[1]), Opened("cpu", "fp32")) for _ in range(2))
 del first

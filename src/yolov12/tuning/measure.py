@@ -16,6 +16,7 @@ from yolov12.checkpoint import ModelFile
 from yolov12.config.run import ExportConfig, PredictConfig
 from yolov12.config.variants import usual_size
 from yolov12.data.image_io import read_image
+from yolov12.detections import Decoded
 from yolov12.errors import ExportError, SetupError, UserError, YoloError, printable
 from yolov12.export.plan import FORMATS, ExportPlan
 from yolov12.export.run import Origin, check_pictures, describe, run_export
@@ -72,10 +73,7 @@ def tune(file: ModelFile, folder: Path, imgsz: int, *, only: str = "") -> Choice
     expected = [exact(picture) for picture in pictures]
     for label, opened, path in opened_ones(made, failed):
         try:
-            found = [
-                differences(one, opened(picture, least_compared(one, task, classes)), task, classes)
-                for picture, one in zip(pictures, expected, strict=True)
-            ]
+            found = [apart(opened, *pair, task, classes) for pair in zip(pictures, expected, strict=True)]
         except YoloError as error:
             failed.append(f"{label}: {error}")
             continue
@@ -104,6 +102,13 @@ def tune(file: ModelFile, folder: Path, imgsz: int, *, only: str = "") -> Choice
             remove(path)
     write_choice(folder, choice)  # last: whoever waits for it may end this process then
     return choice
+
+
+def apart(
+    runtime: Runtime, picture: NDArray[np.uint8], expected: Decoded, task: str, classes: int
+) -> Mapping[str, float]:
+    """How far a runtime's answer to a picture, run as predictions run, is from the expected one."""
+    return differences(expected, runtime(picture, least_compared(expected, task, classes)), task, classes)
 
 
 def opened_ones(made: Mapping[str, Path], failed: list[str]) -> Iterator[tuple[str, ExportedRuntime, Path]]:
