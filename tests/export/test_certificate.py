@@ -16,7 +16,7 @@ from yolov12.config.variants import model_config
 from yolov12.data.contract import contract
 from yolov12.data.dataset import load_index
 from yolov12.errors import ExportError
-from yolov12.export.certificate import Check, certified, certify, limits_of, matched, summary
+from yolov12.export.certificate import Check, certified, certify, limits_of, summary
 from yolov12.inference.exported import ExportedRuntime
 from yolov12.inference.torch_runtime import TorchRuntime
 from yolov12.models.detector import build_model
@@ -99,15 +99,6 @@ def test_half_precision_may_differ_more() -> None:
     assert full["agreement"] > half["agreement"]
 
 
-def test_detections_match_one_to_one() -> None:
-    rows = np.array([[0, 0, 10, 10, 0.9, 0], [0, 0, 10, 10, 0.8, 1], [50, 50, 60, 60, 0.7, 0]], np.float32)
-    assert matched(rows, rows) == 3
-    assert matched(rows, rows[:1]) == 1
-    assert matched(np.concatenate((rows[:1], rows[:1])), rows[:1]) == 1
-    assert matched(rows, np.empty((0, 6), np.float32)) == 0
-    assert matched(rows, rows + np.array([2, 0, 2, 0, 0, 0], np.float32)) == 0
-
-
 def test_nan_fails(model: YOLO, check: Check) -> None:
     class Broken(Changed):
         def run(self, images: np.ndarray, min_score: float = 0.0, *, whole: bool = False) -> tuple[np.ndarray, ...]:
@@ -123,7 +114,7 @@ def test_nan_fails(model: YOLO, check: Check) -> None:
 def test_few_detections_are_not_counted_but_all_outputs_are(
     model: YOLO, bccd_yaml: Path, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("yolov12.export.certificate.CONFIDENCES", (0.25,))
+    monkeypatch.setattr("yolov12.export.agreement.CONFIDENCES", (0.25,))
     index = load_index(str(bccd_yaml), "val", fraction=0.02)
     found = certificate(model, Check(index, False, "bccd"), change)
     assert 0 < found["detections"] < 100

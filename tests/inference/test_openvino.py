@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -20,10 +22,11 @@ from yolov12 import YOLO
 from yolov12.artefact import Artefact
 from yolov12.checkpoint import write_model_file
 from yolov12.data.contract import contract
+from yolov12.errors import CheckpointError
 from yolov12.export.graph import ExportGraph
 from yolov12.export.tracing import quietly
 from yolov12.extras import require
-from yolov12.inference.backends import base, openvino
+from yolov12.inference.backends import openvino, side_by_side
 from yolov12.inference.backends.base import DESCRIPTION_FILE, Canvases, Opened
 from yolov12.inference.backends.onnx import OnnxBackend
 from yolov12.inference.backends.openvino import OpenVINOBackend, UsualShapes
@@ -46,6 +49,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     (path / DESCRIPTION_FILE).write_text(artefact.to_json(), encoding="utf8")
     return path
+
+
+@pytest.mark.parametrize(("name", "size"), [("model.bin", None), ("model.bin", 100), ("model.xml", 1000)])
+def test_incomplete_folders_are_refused_with_advice(folder: Path, tmp_path: Path, name: str, size: int | None) -> None:
+    damaged = shutil.copytree(folder, tmp_path / "cut_openvino_model")
+    if size is None:
+        (damaged / name).unlink()
+    else:
+        os.truncate(damaged / name, size)
+    with pytest.raises(CheckpointError, match=r"cut_openvino_model: cannot be read \(") as refused:
+        OpenVINOBackend(damaged, Opened())
+    assert "copy or export it again" in str(refused.value)
+    assert ".cpp" not in str(refused.value)
 
 
 def canvas(height: int = 64, width: int = 96, count: int = 1, seed: int = 0) -> Canvases:
@@ -73,20 +89,20 @@ def test_what_comes_often_is_compiled_for_the_next_calls(folder: Path, monkeypat
     wait()
     for call in (first, second):  # these keep what they began with
         np.testing.assert_array_equal(call(canvas()).dense, before)
-    assert set(map(id, ran)) == {id(backend._alone)}
+    assert set(map(id, ran)) == {id(backend.alone)}
     third = runtime.for_one_call()
     np.testing.assert_allclose(third(canvas()).dense, before, atol=1e-3)
-    assert ran[-1] is backend._usual.ready[1, 64, 96, 3] is not backend._alone
+    assert ran[-1] is backend.usual.ready[1, 64, 96, 3] is not backend.alone
     third(canvas(96, 96))
-    assert ran[-1] is backend._alone
+    assert ran[-1] is backend.alone
     assert third(canvas(count=2)).dense.shape[0] == 2
     np.testing.assert_array_equal(runtime(canvas()).dense, before)  # the file by itself always answers the same
-    assert ran[-1] is backend._alone
+    assert ran[-1] is backend.alone
 
 
 @pytest.mark.parametrize("kind", ["openvino", "onnx"])
 def test_a_graph_for_batches_is_made_beside(kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "FEW", 3)
+    monkeypatch.setattr(side_by_side, "FEW", 3)
     backend: Any = backend_of(kind, folder)
     runtime = ExportedRuntime(backend)
     first = runtime.for_one_call()
@@ -94,8 +110,8 @@ def test_a_graph_for_batches_is_made_beside(kind: str, folder: Path, monkeypatch
     for thread in threading.enumerate():
         if thread.name == "for-batches":
             thread.join()
-    assert backend._batches.ready is not None
-    pool, used = backend._batches.ready[1], []
+    assert backend.batches.ready is not None
+    pool, used = backend.batches.ready[1], []
     run_side_by_side = pool.map
     monkeypatch.setattr(pool, "map", lambda *given: used.append(given) or run_side_by_side(*given))
     np.testing.assert_array_equal(first(canvas(count=4)).dense, before)
@@ -108,12 +124,12 @@ def test_a_graph_for_batches_is_made_beside(kind: str, folder: Path, monkeypatch
 def test_a_file_by_itself_makes_it_at_the_same_picture(
     kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(base, "FEW", 4)
+    monkeypatch.setattr(side_by_side, "FEW", 4)
     backend: Any = backend_of(kind, folder)
     before = backend.run(canvas(count=4))[0]
-    assert backend._batches.ready is None
+    assert backend.batches.ready is None
     np.testing.assert_array_equal(backend.run(canvas(count=4))[0], before)
-    assert backend._batches.ready is not None
+    assert backend.batches.ready is not None
 
 
 def backend_of(kind: str, folder: Path) -> Any:
@@ -179,7 +195,7 @@ def test_a_graph_that_cannot_be_compiled_is_done_without(folder: Path, monkeypat
     backend.for_one_call()
     wait()
     backend.for_one_call().run(canvas())
-    assert backend._usual.ready == {}
+    assert backend.usual.ready == {}
 
 
 def test_signals_are_handled_after_models_have_come_and_gone(folder: Path) -> None:

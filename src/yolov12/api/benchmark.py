@@ -39,7 +39,8 @@ from yolov12.evaluation.benchmark import (
 from yolov12.evaluation.benchmark_plot import draw_benchmark
 from yolov12.evaluation.labels import suited
 from yolov12.folders import new_run_folder, write_json
-from yolov12.inference.backends.base import FEW, Opened
+from yolov12.inference.backends.base import Opened
+from yolov12.inference.backends.side_by_side import FEW
 from yolov12.samples import sample_images
 from yolov12.tuning.choice import processor
 from yolov12.version import __version__

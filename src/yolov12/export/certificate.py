@@ -24,13 +24,12 @@ from yolov12.data.index import ImageIndex
 from yolov12.detections import Decoded
 from yolov12.errors import ExportError
 from yolov12.evaluation.evaluator import evaluate
+from yolov12.export.agreement import DETECTIONS, ROW, Rows, agreement, rows_of
 from yolov12.export.probe import canvas_for
 from yolov12.inference.exported import ExportedRuntime
 from yolov12.inference.runtime import Runtime
 from yolov12.inference.tolerance import LIMITS, differences, least_compared
 from yolov12.metrics import main_name
-from yolov12.postprocess import NmsOptions, select
-from yolov12.postprocess.rotated import select_rotated
 
 FULL: Final = 0.05
 """Share of half precision's limits that a file in full precision may differ by."""
@@ -38,23 +37,12 @@ MAP_LOSS: Final[Mapping[str, float]] = {"fp32": 0.001, "fp16": 0.005, "int8": 0.
 """Largest loss of AP50-95, or of top-1, by the file's precision."""
 AGREEMENT: Final[Mapping[str, float]] = {"fp32": 0.99, "fp16": 0.95, "int8": 0.0}
 """Smallest share of the reference's detections that the file finds, too."""
-DETECTIONS: Final = 100
-"""Of fewer, the shared ones are not judged: the differences of outputs are."""
 NOTICED: Final = 0.01
 """Share of the best score that scores may differ by where nothing is found."""
-CONFIDENCES: Final = (0.25, 0.1, 0.05)
-"""Detections are those above the first of these that leaves at least DETECTIONS."""
-SAME_BOX: Final = 0.9
-"""IoU from which on two detections of a class are the same."""
 WORTH: Final = 0.1
 """Share of its accuracy that an int8 file may lose."""
 TOGETHER: Final = 3
 """Pictures in one call of a graph of free batch."""
-NEARLY: Final = 0.9
-"""Of the confidence: a detection of the file that is as much below it still is one."""
-Rows = NDArray[np.float32]
-ROW: Final = 6
-"""x1, y1, x2, y2, score, class."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +90,7 @@ def certify(reference: Runtime, exported: ExportedRuntime, check: Check) -> dict
         "reference": f"{reference.name} {reference.precision}",
         "differences": {name: _plain(value) for name, value in found.items()},
         "limits": limits_of(artefact),
-        **_agreement(pairs, artefact),
+        **agreement(pairs, artefact),
         **_scores(reference, exported, check),
     }
     if TASKS[artefact.task].boxes and artefact.suppression is None and certificate["detections"] < DETECTIONS:
@@ -196,11 +184,11 @@ def failures(certificate: Mapping[str, Any]) -> list[str]:
         for name, value in certificate["differences"].items()
         if name in limits and (value is None or value > limits[name])
     ]
-    agreement, loss = certificate.get("agreement"), certificate.get("loss")
-    if agreement is None and "agreement" in limits:
+    shared, loss = certificate.get("agreement"), certificate.get("loss")
+    if shared is None and "agreement" in limits:
         found.append("nothing was found on the pictures, so nothing was compared: name other ones with --data")
-    if agreement is not None and agreement < limits.get("agreement", 0.0):
-        found.append(f"only {agreement:.1%} of the detections are the same")
+    if shared is not None and shared < limits.get("agreement", 0.0):
+        found.append(f"only {shared:.1%} of the detections are the same")
     if loss is not None and loss > limits.get("loss", np.inf):
         found.append(f"{certificate['metric']} falls by {loss:.4f}, at most {limits['loss']:g} is allowed")
     return found
@@ -210,62 +198,6 @@ def canvases(index: ImageIndex, artefact: Artefact) -> Iterator[NDArray[np.uint8
     """Each picture of `index` on the canvas that the file is for, (1, H, W, 3) uint8 BGR."""
     for path in index.paths:
         yield canvas_for(read_image(path), artefact)
-
-
-def _agreement(pairs: Sequence[tuple[Rows, Rows]], artefact: Artefact) -> dict[str, Any]:
-    """How many detections the reference has, above which score, and the share of them that the file finds, too."""
-    confidences = CONFIDENCES if artefact.suppression is None else (artefact.suppression.conf,)
-    total, same, confidence = 0, 0, confidences[0]
-    for confidence in confidences:
-        shown = [(above(expected, confidence), above(got, confidence * NEARLY)) for expected, got in pairs]
-        total = sum(len(expected) for expected, _ in shown)
-        same = sum(matched(expected, got) for expected, got in shown)
-        if artefact.suppression is not None:  # what it should have dropped counts against it
-            same -= sum(max(len(got) - len(expected), 0) for expected, got in shown)
-        if total >= DETECTIONS:
-            break
-    return {"detections": total, "conf": confidence, "agreement": same / total if total else None}
-
-
-def rows_of(decoded: Decoded, artefact: Artefact, *, suppressed: bool = False) -> Rows:
-    """What is found on one canvas: (n, 6 + E) x1, y1, x2, y2, score, class, extras; rotated boxes as if straight.
-
-    A classified picture is one row, whose box means nothing. `suppressed`: a graph that suppresses by itself has.
-    """
-    dense, classes, baked = decoded.dense[0], len(artefact.names), artefact.suppression
-    if not TASKS[artefact.task].boxes:
-        best = int(dense.argmax())
-        return np.array([[0, 0, 1, 1, 1, best]], np.float32)
-    options = (
-        NmsOptions(CONFIDENCES[-1] * NEARLY) if baked is None else NmsOptions(baked.conf, baked.iou, baked.max_det)
-    )
-    if baked is not None and suppressed:
-        options = NmsOptions(baked.conf, 1.0, baked.max_det)
-    if not TASKS[artefact.task].rotated:
-        return select(dense, classes, options)
-    rows = select_rotated(dense, classes, options)  # cx, cy, w, h, score, class, angle
-    half = rows[:, 2:4] / 2
-    return np.concatenate((rows[:, :2] - half, rows[:, :2] + half, rows[:, 4:6]), 1)
-
-
-def above(rows: Rows, confidence: float) -> Rows:
-    """The rows whose score is higher."""
-    return rows[rows[:, 4] > confidence]
-
-
-def matched(expected: Rows, found: Rows) -> int:
-    """How many rows of `expected` have a row of their own in `found`: the same class, IoU of at least SAME_BOX."""
-    free = np.ones(len(found), bool)
-    count = 0
-    for row in expected:
-        low, high = np.maximum(row[:2], found[:, :2]), np.minimum(row[2:4], found[:, 2:4])
-        common = np.prod(np.clip(high - low, 0, None), axis=1)
-        union = np.prod(row[2:4] - row[:2]) + np.prod(found[:, 2:4] - found[:, :2], axis=1) - common
-        same = free & (found[:, 5] == row[5]) & (common >= SAME_BOX * union)
-        if same.any():
-            free[int(np.argmax(same))] = False
-            count += 1
-    return count
 
 
 def _scores(reference: Runtime, exported: ExportedRuntime, check: Check) -> dict[str, Any]:

@@ -29,9 +29,6 @@ DESCRIPTION = "yolov12"
 DESCRIPTION_FILE = "yolov12.json"
 """Name of the file that holds it, where the format is a folder."""
 
-FEW = 64
-"""Pictures in batches for which making a second graph, for batches, does not pay."""
-
 
 @dataclass(frozen=True)
 class Opened:
@@ -73,44 +70,6 @@ class Steady:
     def for_one_call(self) -> Self:
         """The same."""
         return self
-
-
-Together = tuple[Any, ThreadPoolExecutor]
-"""A graph that computes on one thread, or in one stream for each, and a pool that gives it a batch's pictures."""
-
-
-class ForBatches:
-    """Runs the pictures of batches side by side, by a graph of its own, made once it pays; `ready` is None before."""
-
-    def __init__(self, threads: int) -> None:
-        self._threads, self._lock = threads, threading.Lock()
-        self._seen, self._asked = 0, False
-        self.ready: Together | None = None
-
-    def at_once(self, pictures: int, open_graph: Callable[[], Any]) -> Together | None:
-        """The graph for a batch that has come; made in place, always at the same picture."""
-        with self._lock:
-            self._seen += pictures
-            if self._seen > FEW and self.ready is None:
-                self.ready = self._made(open_graph)
-            return self.ready
-
-    def note(self, pictures: int, open_graph: Callable[[], Any]) -> None:
-        """A batch has come; begin to make the graph beside it if there have been enough of them."""
-        with self._lock:
-            self._seen += pictures
-            due = self._seen > FEW and not self._asked
-            self._asked |= due
-        if due:
-            with contextlib.suppress(RuntimeError):  # no thread to be had: the other graph goes on
-                threading.Thread(target=self._prepare, args=(open_graph,), name="for-batches").start()
-
-    def _prepare(self, open_graph: Callable[[], Any]) -> None:
-        with contextlib.suppress(Exception):  # of types of the library's own
-            self.ready = self._made(open_graph)
-
-    def _made(self, open_graph: Callable[[], Any]) -> Together:
-        return open_graph(), ThreadPoolExecutor(self._threads, "batch")
 
 
 class TakingTurns(Steady, ABC):
@@ -228,5 +187,12 @@ def reading(path: Path) -> Iterator[None]:
     except CheckpointError as error:
         raise CheckpointError(f"{printable(path)}: {error}") from error
     except Exception as error:  # libraries raise types of their own, RuntimeError, even ValueError
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise CheckpointError(f"{printable(path)}: cannot be read ({reason})") from error
+        advice = "if it is damaged or cut short, copy or export it again"
+        raise CheckpointError(f"{printable(path)}: cannot be read ({reason_of(error)}); {advice}") from error
+
+
+def reason_of(error: Exception) -> str:
+    """What a library says, in one line without the places in its own source that come first."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith(("Exception from ", "Check '"))]
+    return (telling or lines or [type(error).__name__])[0][:200]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import Counter
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +14,16 @@ from yolov12.errors import CheckpointError, SetupError
 from yolov12.extras import openvino_core, require
 from yolov12.inference.backends.base import (
     Canvases,
-    ForBatches,
     Opened,
     Outputs,
-    Steady,
-    Together,
     as_rgb,
     check_inputs,
     cpu_only,
     described,
     float_outputs,
-    one_by_one,
     reading,
 )
+from yolov12.inference.backends.side_by_side import OneCall, SideBySide
 
 HINTS = {"fp32": "f32", "fp16": "f32", "int8": "f32", "bf16": "bf16"}
 """What OpenVINO calls the arithmetic; half weights are computed in float32, which is faster on processors."""
@@ -41,17 +36,17 @@ MOST = 4
 Shape = tuple[int, ...]
 
 
-class OpenVINOBackend:
+class OpenVINOBackend(SideBySide):
     """One compiled model with all threads for single pictures; for batches one with a stream for each thread."""
 
     name = "openvino"
 
     def __init__(self, path: Path, opened: Opened) -> None:
+        super().__init__(opened.cores)
         library = require("openvino", "openvino")
         cpu_only(opened, "OpenVINO")
         self._core, self._library = openvino_core(), library
-        self._threads, self._local, self._batches = opened.cores, threading.local(), ForBatches(opened.cores)
-        self._usual = UsualShapes()
+        self._local, self.usual = threading.local(), UsualShapes()
         with reading(path):
             self.artefact = described(path)
             model = self._core.read_model(sole_xml(path))
@@ -59,7 +54,7 @@ class OpenVINOBackend:
             self._model = self._with_preprocessing(model)
         self.precision = self._choose(opened.precision)
         with reading(path):
-            self._alone = self._compile("LATENCY", 1)
+            self.alone = self._compile("LATENCY", 1)
 
     def _choose(self, wanted: str) -> str:
         made = self.artefact.precision
@@ -90,57 +85,32 @@ class OpenVINOBackend:
         settings = {
             "PERFORMANCE_HINT": hint,
             "NUM_STREAMS": streams,
-            "INFERENCE_NUM_THREADS": self._threads,
+            "INFERENCE_NUM_THREADS": self.threads,
             "INFERENCE_PRECISION_HINT": HINTS[self.precision],
         }
         return self._core.compile_model(self._model if model is None else model, "CPU", settings)
 
-    def run(self, images: Canvases, min_score: float = 0.0, *, whole: bool = False) -> Outputs:
-        """Outputs of a batch."""
-        return self.run_general(images, min_score, self._graph_for_batches, whole=whole)
-
-    def run_general(
-        self, images: Canvases, min_score: float, for_batch: Callable[[int], Together | None], *, whole: bool
-    ) -> Outputs:
-        """Outputs of a batch by the graphs for all sizes; `for_batch` gives the one for so many pictures at once."""
-        alone = partial(self.run_on, self._alone, min_score)
-        if whole:
-            return alone(images)
-        if len(images) == 1 or self._threads == 1 or not self.artefact.dynamic:
-            return one_by_one(alone, images) if self.artefact.batch == 1 else alone(images)
-        together = for_batch(len(images))
-        if together is None:
-            return one_by_one(alone, images)
-        compiled, pool = together
-        return one_by_one(partial(self.run_on, compiled, min_score), images, pool)
-
-    def _graph_for_batches(self, pictures: int) -> Together | None:
-        return self._batches.at_once(pictures, self._open_for_batches)
-
-    def note_batch(self, pictures: int) -> None:
-        """A batch has come; later calls may have a graph for it."""
-        self._batches.note(pictures, self._open_for_batches)
-
-    def _open_for_batches(self) -> Any:
-        return self._compile("THROUGHPUT", self._threads)
+    def open_for_batches(self) -> Any:
+        """See the base."""
+        return self._compile("THROUGHPUT", self.threads)
 
     def for_one_call(self) -> OneCall:
         """What one call or stream runs on. Graphs that have come to pay are compiled beside it."""
-        for shape in self._usual.due():
+        for shape in self.usual.due():
             with contextlib.suppress(RuntimeError):  # no thread to be had: the general graph goes on
                 threading.Thread(target=self._prepare, args=(shape,), name="openvino-shape").start()
-        return OneCall(self, self._usual, self._batches.ready)
+        return OneShapedCall(self)
 
     def _prepare(self, shape: Shape) -> None:
         with contextlib.suppress(RuntimeError):
-            self._usual.add(shape, self._compile_for(shape))
+            self.usual.add(shape, self._compile_for(shape))
 
-    def run_on(self, compiled: Any, min_score: float, images: Canvases) -> Outputs:
+    def run_on(self, graph: Any, min_score: float, images: Canvases) -> Outputs:
         """Outputs of a compiled graph."""
         requests = self._local.__dict__.setdefault("requests", {})  # one for each thread: a request holds its output
-        if compiled not in requests:
-            requests[compiled] = compiled.create_infer_request()
-        request = requests[compiled]
+        if graph not in requests:
+            requests[graph] = graph.create_infer_request()
+        request = requests[graph]
         inputs = [as_rgb(images), np.float32(min_score)][: len(self.artefact.inputs)]
         found = request.infer(inputs, share_inputs=True, share_outputs=True)
         return float_outputs([found[i] for i in range(len(self.artefact.outputs))])
@@ -177,12 +147,12 @@ class UsualShapes:
             self.ready = {**self.ready, shape: graph}
 
 
-class OneCall(Steady):
+class OneShapedCall(OneCall):
     """A backend for one call or stream: single canvases of usual shapes run on graphs of their own."""
 
-    def __init__(self, backend: OpenVINOBackend, usual: UsualShapes, together: Together | None) -> None:
-        self._backend, self._usual, self._ready, self._together = backend, usual, usual.ready, together
-        self.name, self.precision, self.artefact = backend.name, backend.precision, backend.artefact
+    def __init__(self, backend: OpenVINOBackend) -> None:
+        super().__init__(backend)
+        self._usual, self._ready = backend.usual, backend.usual.ready
 
     def run(self, images: Canvases, min_score: float = 0.0, *, whole: bool = False) -> Outputs:
         """Outputs of a batch."""
@@ -191,11 +161,7 @@ class OneCall(Steady):
             return self._backend.run_on(self._ready[shape], min_score, images)
         if shape[0] == 1 and self.artefact.dynamic:
             self._usual.note(shape)
-        return self._backend.run_general(images, min_score, self._for_batch, whole=whole)
-
-    def _for_batch(self, pictures: int) -> Together | None:
-        self._backend.note_batch(pictures)
-        return self._together
+        return super().run(images, min_score, whole=whole)
 
 
 def sole_xml(folder: Path) -> Path:
