@@ -19,7 +19,7 @@ from yolov12.data.synthetic import SYNTHETIC_VERSION, write_synthetic
 from yolov12.data.synthetic_scene import make_scene
 from yolov12.data.synthetic_shapes import FLIP_IDX
 from yolov12.data.workers import forks_safely
-from yolov12.errors import ConfigError, ResourceError
+from yolov12.errors import ConfigError, ResourceError, UserError
 
 SMALL = {"train": 5, "val": 3, "size": 128, "workers": 0}
 
@@ -183,7 +183,7 @@ def test_a_relative_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize(
     ("number", "expected", "text"),
-    [(errno.ENOSPC, ResourceError, "the disk is full"), (errno.EACCES, ConfigError, "cannot be written")],
+    [(errno.ENOSPC, ResourceError, "the disk is full"), (errno.EACCES, UserError, "cannot be written")],
 )
 def test_a_failure_leaves_nothing(
     number: int, expected: type[Exception], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

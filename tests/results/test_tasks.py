@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from yolov12.errors import UserError
 from yolov12.results import OBB, Boxes, Keypoints, Masks, Probs, Result
 
 NAMES = {0: "적혈구", 1: "WBC", 2: "Platelets"}
@@ -47,6 +48,25 @@ def classify() -> Result:
 
 
 TASKS: dict[str, Callable[[], Result]] = {"segment": segment, "pose": pose, "obb": obb, "classify": classify}
+
+
+@pytest.mark.parametrize("task", ["segment", "pose", "obb"])
+@pytest.mark.parametrize("which", [1, -1, slice(1, None), [1], np.array([False, True])])
+def test_fewer_detections(task: str, which: Any) -> None:
+    whole = TASKS[task]()
+    one = whole[which]
+    assert one.to_dict()["detections"] == whole.to_dict()["detections"][1:]
+    assert one.plot().shape == (*SHAPE, 3)
+    assert [part.to_json() for part in whole][1] == one.to_json()
+    assert len(whole[[]]) == 0
+    with pytest.raises(IndexError):
+        whole[2]
+
+
+def test_a_classified_picture_has_none_to_take() -> None:
+    with pytest.raises(UserError, match="take from `probs` instead"):
+        classify()[0]
+    assert list(classify()) == []
 
 
 @pytest.mark.parametrize("task", TASKS)

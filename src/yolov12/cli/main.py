@@ -19,7 +19,7 @@ from types import FrameType
 
 from yolov12.cli.grammar import parse
 from yolov12.cli.verbs import VERBS
-from yolov12.errors import Interrupted, ResourceError, SetupError, YoloError
+from yolov12.errors import Interrupted, ResourceError, SetupError, UserError, YoloError, printable
 
 BUG = 70
 
@@ -80,6 +80,8 @@ def told(error: BaseException, stop: int) -> int:
         code, text = error.exit_code, str(error)
     elif isinstance(error, KeyboardInterrupt):
         code, text = 128 + stop, "interrupted"
+    elif isinstance(error, PermissionError) and error.filename is not None:
+        code, text = UserError.exit_code, f"{printable(error.filename)}: {error.strerror}"
     elif isinstance(error, MemoryError):
         code, text = ResourceError.exit_code, "out of memory: lower --batch or --imgsz"
     elif isinstance(error, ModuleNotFoundError) and error.name == "torch":

@@ -9,7 +9,6 @@ The scenes are what `synthetic_scene.make_scene` says, so the same options write
 from __future__ import annotations
 
 import dataclasses
-import errno
 import itertools
 import json
 import os
@@ -21,6 +20,7 @@ from typing import Any, NamedTuple
 
 import cv2
 
+from yolov12.atomic import cannot_write
 from yolov12.config.parse import check
 from yolov12.config.synthetic import SyntheticConfig
 from yolov12.config.tasks import TASKS
@@ -29,14 +29,13 @@ from yolov12.data.synthetic_layout import RECIPES
 from yolov12.data.synthetic_scene import SPLITS, SYNTHETIC_VERSION, make_scene
 from yolov12.data.synthetic_shapes import FLIP_IDX, KEYPOINT_NAMES
 from yolov12.data.workers import WorkerPool, forks_safely
-from yolov12.errors import ConfigError, ResourceError, printable
+from yolov12.errors import ConfigError, printable
 
 NOT_COCO = {"classify": "one class for a whole picture", "obb": "rotated boxes"}
 CHUNK = 16
 """Scenes that a process draws before it answers."""
 AHEAD = 2
 """Chunks that wait for each process."""
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Chunk(NamedTuple):
@@ -51,7 +50,7 @@ def write_synthetic(folder: str | Path, **options: Any) -> Path:
     """Write a data set into `folder`, which must be new or empty; returns the path of its data YAML.
 
     `options` are the fields of `SyntheticConfig`: task, train, val, test, size, seed, format, workers. All or nothing:
-    the files are written beside `folder` and moved there at the end. Raises ConfigError for options or a folder that
+    the files are written beside `folder` and moved there at the end. Raises UserError for options or a folder that
     cannot be used, ResourceError when the disk is full.
     """
     config = SyntheticConfig(**{name: check(SyntheticConfig, name, value) for name, value in options.items()})  # type: ignore[arg-type]
@@ -69,9 +68,7 @@ def write_synthetic(folder: str | Path, **options: Any) -> Path:
             target.rmdir()  # it is empty; not every system renames over a folder
         os.replace(temporary, target)
     except OSError as error:
-        if error.errno in _FULL:
-            raise ResourceError(f"{printable(target)}: the disk is full; nothing was written") from error
-        raise ConfigError(f"{printable(target)}: cannot be written: {error.strerror}") from error
+        raise cannot_write(target, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target / "data.yaml"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from yolov12.atomic import write_atomic
 from yolov12.drawing import add_boxes, add_keypoints, add_list, add_masks, add_rotated, add_tags
 from yolov12.errors import SetupError, UserError, printable
 from yolov12.results.adapters import as_pandas, as_supervision
+from yolov12.results.array import Index
 from yolov12.results.boxes import BOX_COLUMNS, OBB, Boxes
 from yolov12.results.codec import (
     Found,
@@ -81,6 +83,19 @@ class Result:
     def __len__(self) -> int:
         """Number of detections; of classes where the whole picture is classified."""
         return len(self.boxes) if self.probs is None else len(self.probs)
+
+    def __getitem__(self, which: Index) -> Result:
+        """The same with fewer detections, by a number, a slice, a mask or a list; UserError for a classified picture.
+
+        `result[result.boxes.conf > 0.5].save()` draws the sure ones.
+        """
+        if self.probs is not None:
+            raise UserError(f"{printable(self.path)}: is classified as a whole: take from `probs` instead")
+        parts = {name: getattr(self, name) for name in ("boxes", "masks", "keypoints", "obb")}
+        return dataclasses.replace(self, **{name: part[which] for name, part in parts.items() if part is not None})
+
+    def __iter__(self) -> Iterator[Result]:
+        return (self[i] for i in range(len(self.boxes)))
 
     def cpu(self) -> Result:
         """Itself."""
