@@ -395,6 +395,12 @@ def test_a_bad_item_keeps_its_place(model: YOLO, pictures: list[Path], tmp_path:
             model.predict(source, **EXACT)
 
 
+def test_no_runtime_is_made_for_a_source_that_is_not_there(model: YOLO, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(YOLO, "runtime", lambda *_: pytest.fail("an export takes a minute"))
+    with pytest.raises(SourceError, match="nowhere: no such file"):
+        model.predict("nowhere", runtime="openvino")
+
+
 def test_stream_is_lazy_and_checked_at_once(model: YOLO, pictures: list[Path]) -> None:
     results = model.predict(pictures[0].parent, stream=True, **EXACT)
     assert isinstance(results, Iterator)

@@ -16,13 +16,14 @@ from yolov12.config.parse import report_rounding, resolve
 from yolov12.config.run import ImageSize, PredictConfig, ValConfig
 from yolov12.config.tasks import TASKS
 from yolov12.data.dataset import load_index
+from yolov12.data.sources import open_source
 from yolov12.errors import ConfigError, printable
 from yolov12.evaluation.curves import draw_metrics
 from yolov12.evaluation.evaluator import evaluate
 from yolov12.evaluation.labels import suited
 from yolov12.folders import new_run_folder, write_json
 from yolov12.hub import check_online
-from yolov12.inference.predictor import Predictor
+from yolov12.inference.predictor import Predictor, source_options
 from yolov12.inference.runtime import Runtime
 from yolov12.metrics import Metrics
 from yolov12.results import Result
@@ -115,8 +116,9 @@ class Predicting(ABC):
             config = dataclasses.replace(config, precision="fp16")
         size = report_rounding(config.imgsz) if "imgsz" in options else self.usual_size
         config = dataclasses.replace(config, imgsz=size, rect=self.rect(config.rect))
+        opened = open_source(source, source_options(config))  # before a runtime is made, which may take a minute
         runtime = self._runtime_for(config)
-        results = written(Predictor(runtime, self.names, self.task).predict(source, config), config, self.task)
+        results = written(Predictor(runtime, self.names, self.task).predict(opened, config), config, self.task)
         if config.verbose and "imgsz" not in options:
             self._note_size(config)
         if not TASKS[self.task].boxes and (idle := [name for name in BOX_OPTIONS if name in options]):

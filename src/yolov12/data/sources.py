@@ -91,6 +91,8 @@ class Source:
 def open_source(source: Any, options: SourceOptions | None = None) -> Source:
     """Find out what `source` is. SourceError when it cannot be anything, is missing, or is empty."""
     options = options or SourceOptions()
+    if isinstance(source, Source):
+        return source
     if isinstance(source, bool):
         raise SourceError(f"{source!r} is not something to predict on")
     if isinstance(source, int) or (isinstance(source, str) and source.isdecimal() and not Path(source).exists()):

@@ -107,10 +107,15 @@ class Predictor:
         )
         if (config.tile or config.augment) and not TASKS[self.task].boxes:
             raise ConfigError("--tile and --augment are about objects: a classifier looks at whole pictures, once")
-        opened = open_source(source, SourceOptions(config.max_pixels, config.vid_stride))
+        opened = open_source(source, source_options(config))
         call = _Call(self.runtime, self.names, self.task, config, options)
         results = _bounded(_start(call, opened), config)
         return with_progress(results, opened.count) if config.verbose and opened.kind in ("many", "video") else results
+
+
+def source_options(config: PredictConfig) -> SourceOptions:
+    """What a call says of its source."""
+    return SourceOptions(config.max_pixels, config.vid_stride)
 
 
 def class_numbers(classes: Iterable[int | str] | None, names: Mapping[int, str]) -> tuple[int, ...] | None:
