@@ -96,4 +96,4 @@ def test_the_program_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     printed = capsys.readouterr()
     assert "WBC" in printed.out
     assert "note: " not in printed.err
-    assert (tmp_path / "annotated.jpg").exists()
+    assert len(list(tmp_path.glob("*_detected.jpg"))) == len(list(samples.glob("*.jpg")))
