@@ -54,6 +54,24 @@ def test_what_cannot_be_had_is_said() -> None:
         Pretended({"a": 0.01}).search(lambda text: None)
 
 
+@pytest.mark.parametrize(("tuned", "kept"), [(0.5, "tuned"), (0.4, "plain"), (0.3, "plain")])
+def test_fine_tuning_is_taken_where_it_helps(tuned: float, kept: str) -> None:
+    class Scored(Quantizer):
+        def __init__(self) -> None:
+            self.model = "plain"
+
+        def make(self, kept: object = (), pictures: int | None = None) -> str:
+            return str(self.model)
+
+        def score(self, model: str) -> float:
+            return {"plain": 0.4, "tuned": tuned}[model]
+
+    quantizer, said = Scored(), list[str]()
+    quantizer.prefer("tuned", said.append)
+    assert quantizer.model == kept
+    assert said == [f"int8: 0.4000 as it was, {tuned:.4f} fine-tuned: the better one is taken"]
+
+
 @pytest.mark.parametrize("task", ["detect", "segment", "pose", "obb"])
 def test_layers_are_of_groups(task: str) -> None:
     file = tiny_file(task=task)

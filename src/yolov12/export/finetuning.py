@@ -1,8 +1,9 @@
 """Quantization-aware fine-tuning: a network gets used to 8 bits before it is quantized.
 
-Weights and inputs of all convolutions are rounded as 8-bit numbers would be, gradients pass straight through (Bengio et
-al. 2013, arXiv:1308.3432; Jacob et al. 2018, arXiv:1712.05877), and the network learns to answer as it did before: its
-raw outputs on unlabelled pictures are its own teacher (Hinton et al. 2015, arXiv:1503.02531).
+Weights and inputs of the convolutions that will be quantized are rounded as 8-bit numbers would be, gradients pass
+straight through (Bengio et al. 2013, arXiv:1308.3432; Jacob et al. 2018, arXiv:1712.05877), and the network learns to
+answer as it did before: its raw outputs on unlabelled pictures are its own teacher (Hinton et al. 2015,
+arXiv:1503.02531).
 """
 
 from __future__ import annotations
@@ -18,12 +19,18 @@ from torch.nn.utils import parametrize
 from torch.utils._pytree import tree_leaves
 
 from yolov12.export.graph import ExportGraph
+from yolov12.export.quantization import IN_FLOATS
 from yolov12.inference.backends.base import Canvases, blob
 
-LEARNING_RATE: Final = 1e-4
+LEARNING_RATE: Final = 1e-6
+"""Batch norms are folded and each picture is a step: at 1e-4 the network forgets more than rounding costs."""
 LEVELS: Final = 255
 MOST: Final = 127
 """Largest weight in 8 bits, with a sign."""
+SAMPLE: Final = 512
+"""Values of each picture that ranges of inputs are chosen by."""
+SHARES: Final = tuple(i / 40 for i in range(40, 7, -1))
+"""Of the largest value that was seen, where a range may end."""
 
 
 class RoundedWeight(nn.Module):
@@ -37,18 +44,43 @@ class RoundedWeight(nn.Module):
 
 
 class RoundedInput:
-    """A hook in front of a convolution: its input as 8-bit numbers of the range that it has seen while `watching`."""
+    """A hook in front of a convolution: its input as 8-bit numbers, of the range that changes least what it has seen.
+
+    It watches until it is settled.
+    """
 
     def __init__(self) -> None:
-        self.watching, self.low, self.high = True, 0.0, 0.0
+        self._seen: list[Tensor] = []
+        self._low, self._high = 0.0, 0.0  # zero is always one of the numbers
+        self._generator = torch.Generator().manual_seed(0)
+        self._settled = False
 
     def __call__(self, module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
-        """Widen the range, or round."""
-        if self.watching:
-            self.low, self.high = min(self.low, float(inputs[0].min())), max(self.high, float(inputs[0].max()))
-            return inputs
-        scale = max(self.high - self.low, 1e-12) / LEVELS
-        return (torch.fake_quantize_per_tensor_affine(inputs[0], scale, round(-self.low / scale), 0, LEVELS),)
+        """Watch, or round."""
+        if self._settled:
+            return (_rounded(inputs[0], self._low, self._high),)
+        values = inputs[0].detach().flatten()
+        self._low, self._high = min(self._low, float(values.min())), max(self._high, float(values.max()))
+        self._seen.append(values[torch.randint(len(values), (SAMPLE,), generator=self._generator)])
+        return inputs
+
+    def settle(self) -> None:
+        """Choose the range: rare large values are worth less than fine steps for the many small ones."""
+        values = torch.cat(self._seen)
+
+        def harm(low: float, high: float) -> float:
+            return float((_rounded(values, low, high) - values).square().sum())
+
+        self._high = min((self._high * share for share in SHARES), key=lambda high: harm(self._low, high))
+        self._low = min((self._low * share for share in SHARES), key=lambda low: harm(low, self._high))
+        self._settled = True
+        self._seen.clear()
+
+
+def _rounded(values: Tensor, low: float, high: float) -> Tensor:
+    """As `LEVELS` steps from `low` to `high`, one of which is 0."""
+    scale = max(high - low, 1e-12) / LEVELS
+    return torch.fake_quantize_per_tensor_affine(values, scale, round(-low / scale), 0, LEVELS)
 
 
 def finetune(
@@ -60,7 +92,8 @@ def finetune(
     """
     network = graph.network
     teacher = copy.deepcopy(network).eval()
-    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
+    modules = network.named_modules()
+    convolutions = [one for name, one in modules if isinstance(one, nn.Conv2d) and not name.endswith(IN_FLOATS)]
     weights = [value for convolution in convolutions for value in convolution.parameters()]
     hooks = {module: RoundedInput() for module in convolutions}
     handles = [module.register_forward_pre_hook(hook) for module, hook in hooks.items()]
@@ -68,7 +101,7 @@ def finetune(
         for picture in pictures:
             network(torch.from_numpy(blob(picture)))
     for module, hook in hooks.items():
-        hook.watching = False
+        hook.settle()
         parametrize.register_parametrization(module, "weight", RoundedWeight())
     for value in weights:
         value.requires_grad_(True)

@@ -37,9 +37,7 @@ ROUNDS: Final = 12
 """Of the timing."""
 GROUP: Final = re.compile(r"__module\.network\.((?:backbone|neck)\.\w+|heads\.\w+(?:\.detect)?\.\w+)")
 """The part of a layer's name that says which group it is of: a stage of the backbone or neck, a branch of a head."""
-
-
-POSITION: Final = r".*\.position\.conv/.*"
+IN_FLOATS: Final = ".position.conv"
 """The depthwise convolutions of area attention always stay floats: NNCF (3.4) rounds their input by channel, but in
 front of a transposition, where that axis is another one; graphs of free shape then take no batch."""
 
@@ -100,7 +98,10 @@ class Quantizer:
     def make(self, kept: Sequence[str] = (), pictures: int | None = None) -> Any:
         """The model in 8 bits but for the groups of `kept`, by the activations of the first `pictures` (all)."""
         ranges = self._nncf.quantization.range_estimator.RangeEstimatorParametersSet.HISTOGRAM
-        patterns = [POSITION, *(rf"__module\.network\.{re.escape(group)}[./].*" for group in kept)]
+        patterns = [
+            rf".*{re.escape(IN_FLOATS)}/.*",
+            *(rf"__module\.network\.{re.escape(group)}[./].*" for group in kept),
+        ]
         with quietly():
             return self._nncf.quantize(
                 self.model,
@@ -113,6 +114,15 @@ class Quantizer:
                     activations_range_estimator_params=ranges
                 ),
             )
+
+    def prefer(self, tuned: Any, say: Callable[[str], object]) -> None:
+        """Go on with the fine-tuned model where that is more accurate in 8 bits than the one at hand."""
+        plain, accuracy = self.model, self.score(self.make())
+        self.model = tuned
+        learned = self.score(self.make())
+        say(f"int8: {accuracy:.4f} as it was, {learned:.4f} fine-tuned: the better one is taken")
+        if learned <= accuracy:
+            self.model = plain
 
     def groups(self) -> list[str]:
         """The groups of layers, in the order of the network."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import errno
 import io
 from collections.abc import Callable
@@ -75,8 +76,9 @@ def openvino_writer(graph: ExportGraph, plan: ExportPlan) -> Save:
     if plan.calibration is not None:
         quantizer = Quantizer(model, artefact, plan.calibration)
         if plan.finetune:
-            finetune(graph, quantizer.pictures, plan.finetune, plan.say)
-            quantizer.model = openvino_model(graph, plan)
+            tuned = copy.deepcopy(graph)  # OpenVINO's model shares the weights of the first one
+            finetune(tuned, quantizer.pictures, plan.finetune, plan.say)
+            quantizer.prefer(openvino_model(tuned, plan), plan.say)
         model = quantizer.search(plan.say)
         if plan.verbose:
             plan.say(f"int8: {quantizer.speed(model)}")
