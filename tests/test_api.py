@@ -481,10 +481,16 @@ def test_saving_results(model: YOLO, pictures: list[Path], tmp_path: Path, capsy
     label_rows = [line.split() for line in (folder / "labels" / "1.txt").read_text().splitlines()]
     assert [int(row[0]) for row in label_rows] == results[1].boxes.cls.tolist()  # type: ignore[index]
     assert all(0 <= float(value) <= 1 for row in label_rows for value in row[1:])
+    assert {len(row) for row in label_rows} == {5}
     model.predict(pictures[0], **{**options, "save": False, "verbose": True})
     assert sorted(path.name for path in Path("out/predict2").iterdir()) == ["labels", "report.json"]
     assert "results: out/predict2" in capsys.readouterr().err
-    model.predict(pictures[1], **{**options, "name": "predict2", "exist_ok": True})
+    model.predict(pictures[1], **{**options, "name": "predict2", "exist_ok": True, "save_conf": True})
+    scored = [line.split() for line in Path("out/predict2/labels/1.txt").read_text().splitlines()]
+    assert [row[:5] for row in scored] == label_rows
+    assert [float(row[5]) for row in scored] == pytest.approx(results[1].boxes.conf.tolist(), abs=1e-6)  # type: ignore[index]
+    with pytest.raises(ConfigError, match="--save-conf: has an effect only with --save-txt"):
+        model.predict(pictures[1], save_conf=True)
     assert sorted(path.name for path in Path("out").iterdir()) == ["predict", "predict2"]
 
 

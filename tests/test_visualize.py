@@ -44,7 +44,7 @@ def test_every_task_has_label_rows(tmp_path: Path) -> None:
         "obb": {"obb": OBB(np.array([[20, 20, 10, 5, 0.3, 0.5, 0]]), (50, 60))},
     }.items():
         found = dataclasses.replace(result(f"{name}.png"), **parts)
-        (path,) = save_result(found, tmp_path, image=False, labels=True)
+        (path,) = save_result(found, tmp_path, image=False, labels=True, scores=True)
         assert path.read_text().startswith("0 ")
         assert path.read_text().endswith(" 0.500000\n")
     picture = Result("cls.png", {0: "cell"}, (50, 60), result("x").boxes[[]], probs=Probs(np.ones(1)))

@@ -7,8 +7,8 @@ from pathlib import Path
 from yolov12.results import Result
 
 
-def save_result(result: Result, folder: Path, *, image: bool, labels: bool) -> list[Path]:
-    """Write the annotated image to `folder`/<name>.jpg and label rows with scores to `folder`/labels/<name>.txt.
+def save_result(result: Result, folder: Path, *, image: bool, labels: bool, scores: bool = False) -> list[Path]:
+    """Write the annotated image as <name>.jpg and label rows, with their `scores` or not, as labels/<name>.txt.
 
     A frame's name carries its number. Two sources of the same name do not overwrite each other: the second is <name>_2.
     Returns the files written.
@@ -23,7 +23,7 @@ def save_result(result: Result, folder: Path, *, image: bool, labels: bool) -> l
     if labels:
         (folder / "labels").mkdir(exist_ok=True)
         written.append(free_path(folder / "labels", stem, ".txt"))
-        result.save_txt(written[-1], save_conf=True)
+        result.save_txt(written[-1], save_conf=scores)
     return written
 
 

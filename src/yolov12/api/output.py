@@ -29,7 +29,7 @@ def written(results: Iterator[Result], config: PredictConfig, task: str) -> Iter
             if result.error:
                 reasons.append(result.error)
             elif folder is not None:
-                save_result(result, folder, image=config.save, labels=config.save_txt)
+                save_result(result, folder, image=config.save, labels=config.save_txt, scores=config.save_conf)
             if config.show and not result.error:
                 result.show(wait_ms=0 if result.frame is None else 1)
             yield result

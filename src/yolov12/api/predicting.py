@@ -114,6 +114,8 @@ class Predicting(ABC):
             if config.precision not in ("auto", "fp16"):
                 raise ConfigError(f"--half and --precision {config.precision} contradict each other: leave one out")
             config = dataclasses.replace(config, precision="fp16")
+        if config.save_conf and not config.save_txt:
+            raise ConfigError("--save-conf: has an effect only with --save-txt")
         size = report_rounding(config.imgsz) if "imgsz" in options else self.usual_size
         config = dataclasses.replace(config, imgsz=size, rect=self.rect(config.rect))
         opened = open_source(source, source_options(config))  # before a runtime is made, which may take a minute

@@ -135,6 +135,7 @@ class PredictOptions(TypedDict, total=False):
     vid_stride: int
     save: bool
     save_txt: bool
+    save_conf: bool
     show: bool
     name: str
     verbose: bool

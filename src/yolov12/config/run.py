@@ -272,6 +272,7 @@ class PredictConfig(RunConfig):
     vid_stride: int = option(1, "take every n-th video frame", low=1, high=1_000_000)
     save: bool = option(False, "save annotated images into the run folder")
     save_txt: bool = option(False, "save detections as text labels into the run folder")
+    save_conf: bool = option(False, "end each text label with its score")
     show: bool = option(False, "show annotated images in a window")
     name: str = option("predict", "name of this run's folder")
     verbose: bool = option(True, "print progress and a summary")
