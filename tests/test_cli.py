@@ -510,6 +510,7 @@ def test_debug_shows_where(run: Run) -> None:
         (KeyboardInterrupt(), 130, "error: interrupted"),
         (MemoryError(), 4, "error: out of memory"),
         (PermissionError(13, "Permission denied", "a/b"), 2, "error: a/b: Permission denied"),
+        (OSError(30, "Read-only file system", "a/b"), 2, "error: a/b: Read-only file system"),
         (ModuleNotFoundError("none", name="torch"), 3, "error: this needs torch: pip install 'yolov12[cpu]'"),
         (ModuleNotFoundError("no such", name="other"), 70, "error: internal error, please report it: ModuleNotFound"),
         (RuntimeError("odd"), 70, "error: internal error, please report it: RuntimeError: odd (--debug shows where)"),

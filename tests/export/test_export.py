@@ -195,12 +195,35 @@ def test_eight_bits_and_fine_tuning(
     assert re.search(r"int8: \d+\.\d -> \d+\.\d ms for \d+x\d+ on this processor", captured.err)
     artefact = YOLO(path).artefact
     assert artefact.precision == "int8"
-    assert (artefact.source["calibration"], artefact.source["finetune"]) == (8, 1)
+    assert artefact.source["calibration"] == 8
+    assert artefact.source["finetune"] in (0, 1)
     whole = model.export(
         format="openvino", output=tmp_path / "whole_openvino_model", imgsz=128, images=8, verbose=False
     )
     sizes = [(one / "model.bin").stat().st_size for one in (path, whole)]
     assert sizes[0] < 0.5 * sizes[1]
+
+
+def test_fine_tuning_that_harms_is_not_taken(
+    bccd_yaml: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it reach the model that it is compared with, whose weights OpenVINO shares."""
+
+    def forget(graph: torch.nn.Module, *_: object) -> None:
+        for value in graph.parameters():
+            value.data.zero_()
+
+    monkeypatch.setattr("yolov12.export.writers.finetune", forget)
+    monkeypatch.setattr("yolov12.export.quantization.MAX_DROP", 1.0)
+    monkeypatch.setattr("yolov12.export.certificate.MAP_LOSS", {"int8": 1.0})
+    monkeypatch.setattr("yolov12.export.certificate.WORTH", 10.0)
+    options = {"imgsz": 128, "data": str(bccd_yaml), "images": 8, "calibration": 8, "int8": True, "finetune": 1}
+    path = YOLO("yolov12n-bccd").export(format="openvino", output=tmp_path / "a_openvino_model", **options)
+    said = re.search(r"int8: (0\.\d+) as it was, 0\.0000 fine-tuned", capsys.readouterr().err)
+    assert said is not None
+    assert float(said[1]) > 0.1
+    assert YOLO(path).artefact.source["finetune"] == 0
+    assert YOLO(path).artefact.certificate["found"] > 0.1
 
 
 @pytest.mark.parametrize("task", ["detect", "segment"])

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from model_factory import tiny_file
+from part_factory import network
 from yolov12.export.finetuning import RoundedInput, RoundedWeight, finetune
 from yolov12.export.graph import ExportGraph
 from yolov12.models.detector import build_model
@@ -41,6 +42,13 @@ def test_a_rare_large_value_does_not_coarsen_the_rest() -> None:
     hook.settle()
     (rounded,) = hook(layer, (values,))
     assert float((rounded - values).abs().max()) < 0.02  # half a step of 30 / 255 would be 0.06
+
+
+def test_convolutions_that_only_hold_weights_are_left_alone() -> None:
+    config = network("yolov12", "pafpn", "dynamic_mask")
+    graph = ExportGraph(build_model(config, seed=0)).eval()
+    pictures = [np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)]
+    assert np.isfinite(finetune(graph, pictures, 1, lambda text: None)).all()
 
 
 def test_the_network_learns_its_own_answers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,8 +67,8 @@ def test_fine_tuning_is_taken_where_it_helps(tuned: float, kept: str) -> None:
             return {"plain": 0.4, "tuned": tuned}[model]
 
     quantizer, said = Scored(), list[str]()
-    quantizer.prefer("tuned", said.append)
-    assert quantizer.model == kept
+    assert quantizer.prefer("tuned", said.append) == (kept == "tuned")
+    assert quantizer.model == quantizer._whole[0] == kept  # type: ignore[index]
     assert said == [f"int8: 0.4000 as it was, {tuned:.4f} fine-tuned: the better one is taken"]
 
 

@@ -139,6 +139,7 @@ def test_save(tmp_path: Path, name: str) -> None:
 def test_save_without_a_name_goes_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert result().save() == "cells_detected.jpg"
+    assert result(frame=7).save() == "cells_000007_detected.jpg"
     assert Path("cells_detected.jpg").is_file()
 
 

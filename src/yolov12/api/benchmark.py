@@ -6,12 +6,10 @@ import dataclasses
 import itertools
 import platform
 import shlex
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
-import cv2
 import numpy as np
 
 from yolov12.api.exported import ExportedModel
@@ -42,7 +40,7 @@ from yolov12.folders import new_run_folder, write_json
 from yolov12.inference.backends.base import Opened
 from yolov12.inference.backends.side_by_side import FEW
 from yolov12.samples import sample_images
-from yolov12.tuning.choice import processor
+from yolov12.tuning.choice import processor, versions
 from yolov12.version import __version__
 
 DEFAULT_RUNTIMES = ["torch", "openvino", "onnx"]
@@ -70,7 +68,7 @@ def benchmark_models(
             if index is not None:
                 score(line, entrant, index, config, opened[entrant.setting.model])
         lines += measured
-    benchmark = Benchmark(task, machine(), " ".join(["yolov12", *sys.argv[1:]]), config.rounds, config.data, lines)
+    benchmark = Benchmark(task, machine(), command_of(models, options), config.rounds, config.data, lines)
     folder = new_run_folder(task, config.project, config.name, exist_ok=config.exist_ok)
     benchmark.save_dir = folder
     write_json(folder / "benchmark.json", benchmark.to_dict())
@@ -169,6 +167,15 @@ def numbers(option: str, text: str, low: int) -> list[int]:
     return [int(word) for word in found]
 
 
+def command_of(models: Sequence[str | Path], options: Mapping[str, object]) -> str:
+    """The command line that measures the same."""
+    typed = ["yolov12", "benchmark", *map(str, models)]
+    for name, value in options.items():
+        flag = name.replace("_", "-")
+        typed += [f"--{'' if value else 'no-'}{flag}"] if isinstance(value, bool) else [f"--{flag}", str(value)]
+    return shlex.join(typed)
+
+
 def machine() -> dict[str, str]:
     """What was measured on."""
     name = next((line.split(":")[1].strip() for line in processor().splitlines() if line.startswith("model name")), "")
@@ -177,8 +184,8 @@ def machine() -> dict[str, str]:
         "threads": str(Opened().cores),
         "Python": platform.python_version(),
         "yolov12": __version__,
-        "NumPy": np.__version__,
-        "OpenCV": cv2.__version__,
+        "system": platform.platform(terse=True),
+        **versions(),
     }
 
 

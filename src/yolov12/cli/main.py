@@ -8,6 +8,7 @@ the traceback.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import signal
@@ -22,6 +23,8 @@ from yolov12.cli.verbs import VERBS
 from yolov12.errors import Interrupted, ResourceError, SetupError, UserError, YoloError, printable
 
 BUG = 70
+REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+"""What the system says of files that may not be read or written."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,7 +83,7 @@ def told(error: BaseException, stop: int) -> int:
         code, text = error.exit_code, str(error)
     elif isinstance(error, KeyboardInterrupt):
         code, text = 128 + stop, "interrupted"
-    elif isinstance(error, PermissionError) and error.filename is not None:
+    elif isinstance(error, OSError) and error.errno in REFUSED and error.filename is not None:
         code, text = UserError.exit_code, f"{printable(error.filename)}: {error.strerror}"
     elif isinstance(error, MemoryError):
         code, text = ResourceError.exit_code, "out of memory: lower --batch or --imgsz"

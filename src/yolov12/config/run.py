@@ -193,7 +193,7 @@ class ExportConfig:
     int8: bool = option(False, "8-bit whole numbers, calibrated on the training pictures of --data")
     calibration: int = option(128, "with --int8: pictures to calibrate on", low=1, high=100_000)
     finetune: int = option(
-        0, "with --int8: passes over those pictures in which the network gets used to 8 bits", low=0, high=1000
+        0, "with --int8: passes over those pictures in which the network may get used to 8 bits", low=0, high=1000
     )
     simplify: bool = option(False, "ONNX: also run onnxslim over the graph")
     nms: bool = option(False, "suppression inside the graph: rows of box, score, class instead of dense output")

@@ -89,7 +89,10 @@ class Source:
 
 
 def open_source(source: Any, options: SourceOptions | None = None) -> Source:
-    """Find out what `source` is. SourceError when it cannot be anything, is missing, or is empty."""
+    """Find out what `source` is; one that is open already stays as it is.
+
+    SourceError when it cannot be anything, is missing, or is empty.
+    """
     options = options or SourceOptions()
     if isinstance(source, Source):
         return source

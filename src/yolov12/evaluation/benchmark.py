@@ -69,7 +69,7 @@ class Line:
 
     parameters    millions, and GFLOPs of one picture, None for files that do not tell
     milliseconds  per picture, from file to result: median and 95th percentile
-    steps         medians of preprocess, inference, postprocess
+    steps         of preprocess, inference, postprocess: median and 95th percentile
     throughput    pictures per second, of the medians
     memory        megabytes that the process grew by when the setting ran first
     energy        millijoules of the processor per picture, None where no counter can be read
@@ -81,7 +81,7 @@ class Line:
     parameters: float | None = None
     gflops: float | None = None
     milliseconds: tuple[float, float] | None = None
-    steps: dict[str, float] = field(default_factory=dict)
+    steps: dict[str, tuple[float, float]] = field(default_factory=dict)
     throughput: float | None = None
     memory: float | None = None
     energy: float | None = None
@@ -98,13 +98,20 @@ class Line:
             "GFLOPs": _rounded(self.gflops, 1),
             "ms median": _rounded(median),
             "ms p95": _rounded(slow),
-            **{f"{step} ms": _rounded(self.steps.get(step)) for step in STEPS},
+            **self._step_cells(),
             "images/s": _rounded(self.throughput),
             "memory MB": _rounded(self.memory, 0),
             "mJ": _rounded(self.energy, 0),
             "accuracy": _rounded(self.accuracy, 4),
             "note": self.note,
         }
+
+    def _step_cells(self) -> dict[str, float | int | None]:
+        cells: dict[str, float | int | None] = {}
+        for step in STEPS:
+            median, slow = self.steps.get(step, (None, None))
+            cells |= {f"{step} ms": _rounded(median), f"{step} p95": _rounded(slow)}
+        return cells
 
 
 @dataclass(eq=False)
@@ -197,8 +204,8 @@ def measure(entrants: Sequence[Entrant], files: Sequence[str], task: str, rounds
             computed=f"{entrant.runtime.name} {entrant.runtime.precision}",
             parameters=entrant.cost[0] / 1e6 if entrant.cost else None,
             gflops=entrant.cost[1] if entrant.cost else None,
-            milliseconds=(float(np.median(times)), float(np.percentile(times, 95))),
-            steps={step: float(np.median([speed[step] for speed in speeds])) for step in STEPS},
+            milliseconds=_median_and_p95(times),
+            steps={step: _median_and_p95([speed[step] for speed in speeds]) for step in STEPS},
             throughput=1000 / float(np.median(times)),
             memory=entrant.memory / 1e6,
             energy=float(np.median(spent)) if spent else None,
@@ -232,6 +239,10 @@ def resident_bytes() -> int:
     with contextlib.suppress(OSError, ValueError, IndexError):
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return 0
+
+
+def _median_and_p95(values: Sequence[float]) -> tuple[float, float]:
+    return float(np.median(values)), float(np.percentile(values, 95))
 
 
 def _median(line: Line) -> float:

@@ -64,6 +64,11 @@ class RoundedInput:
         self._seen.append(values[torch.randint(len(values), (SAMPLE,), generator=self._generator)])
         return inputs
 
+    @property
+    def has_seen(self) -> bool:
+        """Whether the convolution was called."""
+        return bool(self._seen)
+
     def settle(self) -> None:
         """Choose the range: rare large values are worth less than fine steps for the many small ones."""
         values = torch.cat(self._seen)
@@ -94,14 +99,15 @@ def finetune(
     teacher = copy.deepcopy(network).eval()
     modules = network.named_modules()
     convolutions = [one for name, one in modules if isinstance(one, nn.Conv2d) and not name.endswith(IN_FLOATS)]
-    weights = [value for convolution in convolutions for value in convolution.parameters()]
     hooks = {module: RoundedInput() for module in convolutions}
     handles = [module.register_forward_pre_hook(hook) for module, hook in hooks.items()]
     with torch.no_grad():
         for picture in pictures:
             network(torch.from_numpy(blob(picture)))
-    for module, hook in hooks.items():
-        hook.settle()
+    convolutions = [module for module in convolutions if hooks[module].has_seen]  # some only hold their weights
+    weights = [value for module in convolutions for value in module.parameters()]
+    for module in convolutions:
+        hooks[module].settle()
         parametrize.register_parametrization(module, "weight", RoundedWeight())
     for value in weights:
         value.requires_grad_(True)

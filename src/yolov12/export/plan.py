@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from yolov12.artefact import Artefact
@@ -76,7 +76,8 @@ FORMATS = {
 class ExportPlan:
     """One export, settled: the format, the description without its certificate, the target.
 
-    int8 is calibrated on the pictures of `calibration`, after `finetune` passes of fine-tuning on them.
+    int8 is calibrated on the pictures of `calibration`, after `finetune` passes over them where those help.
+    `notes` are what the writer adds to the description of where the file is from.
     """
 
     format: Format
@@ -86,6 +87,7 @@ class ExportPlan:
     calibration: ImageIndex | None = None
     finetune: int = 0
     verbose: bool = False
+    notes: dict[str, object] = field(default_factory=dict)
 
     def say(self, text: str) -> None:
         """Progress, for who wants to hear it."""

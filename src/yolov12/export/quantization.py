@@ -95,6 +95,9 @@ class Quantizer:
             f"{before:.1f} -> {after:.1f} ms for {width}x{height} on this processor, {before / after:.2f} times as fast"
         )
 
+    _whole: tuple[Any, float] | None = None
+    """The model with all layers in 8 bits, and its accuracy, once it was made."""
+
     def make(self, kept: Sequence[str] = (), pictures: int | None = None) -> Any:
         """The model in 8 bits but for the groups of `kept`, by the activations of the first `pictures` (all)."""
         ranges = self._nncf.quantization.range_estimator.RangeEstimatorParametersSet.HISTOGRAM
@@ -115,14 +118,20 @@ class Quantizer:
                 ),
             )
 
-    def prefer(self, tuned: Any, say: Callable[[str], object]) -> None:
-        """Go on with the fine-tuned model where that is more accurate in 8 bits than the one at hand."""
-        plain, accuracy = self.model, self.score(self.make())
+    def made_whole(self) -> tuple[Any, float]:
+        """The model with all layers in 8 bits, and its accuracy."""
+        made = self.make()
+        return made, self.score(made)
+
+    def prefer(self, tuned: Any, say: Callable[[str], object]) -> bool:
+        """Whether the fine-tuned model is more accurate in 8 bits than the one at hand; it then takes its place."""
+        plain, before = self.model, self.made_whole()
         self.model = tuned
-        learned = self.score(self.make())
-        say(f"int8: {accuracy:.4f} as it was, {learned:.4f} fine-tuned: the better one is taken")
-        if learned <= accuracy:
-            self.model = plain
+        after = self.made_whole()
+        say(f"int8: {before[1]:.4f} as it was, {after[1]:.4f} fine-tuned: the better one is taken")
+        better = after[1] > before[1]
+        self.model, self._whole = (tuned, after) if better else (plain, before)
+        return better
 
     def groups(self) -> list[str]:
         """The groups of layers, in the order of the network."""
@@ -131,8 +140,7 @@ class Quantizer:
 
     def search(self, say: Callable[[str], object]) -> Any:
         """The model with 8-bit layers, as accurate as `MAX_DROP` asks; ExportError if that cannot be had."""
-        made = self.make()
-        after = self.score(made)
+        made, after = self._whole or self.made_whole()
         say(f"int8: {self.before:.4f} -> {after:.4f} on the {len(self.pictures)} calibration pictures")
         if self.before - after <= MAX_DROP:
             return made

@@ -41,6 +41,7 @@ from yolov12.export.plan import ExportPlan, Format, check_abilities, target_of
 from yolov12.export.tracing import Save
 from yolov12.export.writers import WRITERS
 from yolov12.folders import remove
+from yolov12.inference.backends.base import reason_of
 from yolov12.inference.exported import ExportedRuntime, open_exported
 from yolov12.inference.lazy_boxes import KNOWN, suits
 from yolov12.inference.runtime import Runtime
@@ -97,7 +98,7 @@ def describe(file: ModelFile, config: ExportConfig, wanted: Format, trained_at: 
     """The description of what will be written, without its certificate."""
     task = file.config.task
     dynamic = config.dynamic and wanted.dynamic
-    trained = {"calibration": config.calibration, "finetune": config.finetune} if config.int8 else {}
+    trained = {"calibration": config.calibration} if config.int8 else {}
     return Artefact(
         format=wanted.name,
         task=task,
@@ -156,14 +157,15 @@ def run_export(model: Detector, plan: ExportPlan, check: Check | None) -> Path:
     aside = target.with_name(f".{secrets.token_hex(4)}.tmp.{target.name}")
     try:
         save = writer_of(model, plan)
-        save(aside, plan.artefact.to_json())
+        artefact = dataclasses.replace(plan.artefact, source={**plan.artefact.source, **plan.notes})
+        save(aside, artefact.to_json())
         reference = TorchRuntime(model, "cpu", "fp32")
         if check is not None:
             exported = opened_again(aside, plan)
             certificate, answering = certify(reference, exported, check), cast(Runtime, exported)
         else:  # `verify` compares it with torch's answers where it runs
             certificate, answering = unchecked(plan.format), reference
-        artefact = certified(plan.artefact, certificate)
+        artefact = certified(artefact, certificate)
         certificate = {**artefact.certificate, "probe": probe.answers(answering, artefact), "digest": probe.NO_DIGEST}
         save(aside, dataclasses.replace(artefact, certificate=certificate).to_json())
         certificate["digest"] = probe.payload_digest(aside)
@@ -193,8 +195,8 @@ def writer_of(model: Detector, plan: ExportPlan) -> Save:
     except Exception as error:  # exporters raise whatever they like, AssertionError and KeyError included
         if (stop := stopped_by(error)) is not None:
             raise stop from error
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise ExportError(f"{plan.format.name}: the exporter cannot write this network ({reason})") from error
+        why = f"the exporter cannot write this network ({reason_of(error)})"
+        raise ExportError(f"{plan.format.name}: {why}") from error
 
 
 def stopped_by(error: BaseException) -> KeyboardInterrupt | None:

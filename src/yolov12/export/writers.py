@@ -78,7 +78,8 @@ def openvino_writer(graph: ExportGraph, plan: ExportPlan) -> Save:
         if plan.finetune:
             tuned = copy.deepcopy(graph)  # OpenVINO's model shares the weights of the first one
             finetune(tuned, quantizer.pictures, plan.finetune, plan.say)
-            quantizer.prefer(openvino_model(tuned, plan), plan.say)
+            taken = quantizer.prefer(openvino_model(tuned, plan), plan.say)
+            plan.notes["finetune"] = plan.finetune if taken else 0
         model = quantizer.search(plan.say)
         if plan.verbose:
             plan.say(f"int8: {quantizer.speed(model)}")

@@ -12,7 +12,7 @@ from yolov12.config.tasks import TASKS
 from yolov12.detections import Decoded
 from yolov12.errors import CheckpointError, ConfigError
 from yolov12.inference.backends import open_backend
-from yolov12.inference.backends.base import Backend, Canvases, Opened, Outputs
+from yolov12.inference.backends.base import Backend, Canvases, Opened, Outputs, reason_of
 
 
 class ExportedRuntime:
@@ -47,8 +47,7 @@ class ExportedRuntime:
         try:
             return self._backend.run(images, min_score, whole=whole)
         except (RuntimeError, ValueError, TypeError, KeyError) as error:  # a graph that is not what it is said to be
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-            raise CheckpointError(f"this {self.artefact.format} file cannot be run ({reason})") from error
+            raise CheckpointError(f"this {self.artefact.format} file cannot be run ({reason_of(error)})") from error
 
     def _decoded(self, found: Outputs, count: int) -> Decoded:
         artefact = self.artefact

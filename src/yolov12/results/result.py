@@ -95,7 +95,7 @@ class Result:
         return dataclasses.replace(self, **{name: part[which] for name, part in parts.items() if part is not None})
 
     def __iter__(self) -> Iterator[Result]:
-        return (self[i] for i in range(len(self.boxes)))
+        return (self[i] for i in range(len(self)))
 
     def cpu(self) -> Result:
         """Itself."""
@@ -151,11 +151,13 @@ class Result:
         return canvas
 
     def save(self, filename: str | Path | None = None) -> str:
-        """Write the annotated image; the suffix decides the format. Default: '<name>_detected.jpg' in this folder.
+        """Write the annotated image; the suffix decides the format. Default: '<name>_detected.jpg' in this folder, with
+        the number of the frame in it for one of a video.
 
         Returns where it was written; raises UserError for a suffix that no encoder knows or a folder that is not there.
         """
-        target = Path(f"{Path(self.path).stem or 'image'}_detected.jpg" if filename is None else filename)
+        frame = "" if self.frame is None else f"_{self.frame:06d}"
+        target = Path(f"{Path(self.path).stem or 'image'}{frame}_detected.jpg" if filename is None else filename)
         if not cv2.haveImageWriter(target.name):
             raise UserError(f"{printable(target)}: no image format; use .jpg, .png, .webp, .bmp or .tiff")
         done, encoded = cv2.imencode(target.suffix, self.plot())

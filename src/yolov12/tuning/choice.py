@@ -58,12 +58,18 @@ def hardware_key() -> str:
 
 @functools.cache
 def _hardware_key(threads: int) -> str:
-    versions = []
+    installed = [f"{package} {version}" for package, version in versions().items()]
+    described = [__version__, processor(), f"{threads} of {available_cores()}", *installed]
+    return hashlib.sha256("\n".join(described).encode()).hexdigest()[:12]
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that matter, as far as they are installed."""
+    found = {}
     for package in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions.append(f"{package} {importlib.metadata.version(package)}")
-    described = [__version__, processor(), f"{threads} of {available_cores()}", *versions]
-    return hashlib.sha256("\n".join(described).encode()).hexdigest()[:12]
+            found[package] = importlib.metadata.version(package)
+    return found
 
 
 def processor() -> str:

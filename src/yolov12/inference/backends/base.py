@@ -182,7 +182,7 @@ def reading(path: Path) -> Iterator[None]:
     """Turn whatever a library raises over a damaged file into a CheckpointError that names it."""
     try:
         yield
-    except (SetupError, ConfigError):
+    except (SetupError, ConfigError, MemoryError):
         raise
     except CheckpointError as error:
         raise CheckpointError(f"{printable(path)}: {error}") from error
