@@ -5,15 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 
 from model_factory import tiny_file
-from yolov12.api.benchmark import benchmark_models, command_for, select_setting
+from yolov12.api.benchmark import benchmark_models, command_for, command_of, select_setting
 from yolov12.checkpoint import write_model_file
+from yolov12.cli.flags import explicit_options
+from yolov12.cli.grammar import parse
 from yolov12.cli.main import main
 from yolov12.cli.measuring import milliseconds
+from yolov12.cli.verbs import VERBS
+from yolov12.config.run import BenchmarkConfig
 from yolov12.data.synthetic import write_synthetic
 from yolov12.errors import ConfigError
 from yolov12.evaluation.benchmark import Benchmark, Line, Setting, joules, within_budget
@@ -125,3 +130,13 @@ def test_energy_counters(tmp_path: Path) -> None:
     (tmp_path / "intel-rapl:0").mkdir()
     (tmp_path / "intel-rapl:0" / "energy_uj").write_text("2500000\n")
     assert joules(str(tmp_path)) == 2.5
+
+
+def test_the_command_that_is_noted_can_be_typed() -> None:
+    options = {"data": "a b.yaml", "runtimes": "torch,onnx", "rounds": 7, "exist_ok": True, "plots": False}
+    typed = command_of([Path("m 1.onnx"), "yolov12n"], options)
+    assert typed == (
+        "yolov12 benchmark 'm 1.onnx' yolov12n --data 'a b.yaml' --runtimes torch,onnx --rounds 7 --exist-ok --no-plots"
+    )
+    known = parse(shlex.split(typed)[1:], VERBS)
+    assert explicit_options(known, BenchmarkConfig) == options

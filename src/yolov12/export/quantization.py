@@ -62,6 +62,9 @@ class Quantizer:
     `pictures` are their canvases, (1, H, W, 3) uint8 BGR each; `before` is the accuracy of the model it began with.
     """
 
+    _whole: tuple[Any, float] | None = None
+    """The model with all layers in 8 bits, and its accuracy, once it was made."""
+
     def __init__(self, model: Any, artefact: Artefact, calibration: ImageIndex) -> None:
         self._nncf, self._openvino = require("nncf", "int8"), require("openvino", "openvino")
         self._nncf.set_log_level(logging.ERROR)  # it would tell each layer that it leaves alone
@@ -94,9 +97,6 @@ class Quantizer:
         return (
             f"{before:.1f} -> {after:.1f} ms for {width}x{height} on this processor, {before / after:.2f} times as fast"
         )
-
-    _whole: tuple[Any, float] | None = None
-    """The model with all layers in 8 bits, and its accuracy, once it was made."""
 
     def make(self, kept: Sequence[str] = (), pictures: int | None = None) -> Any:
         """The model in 8 bits but for the groups of `kept`, by the activations of the first `pictures` (all)."""

@@ -151,10 +151,10 @@ class Result:
         return canvas
 
     def save(self, filename: str | Path | None = None) -> str:
-        """Write the annotated image; the suffix decides the format. Default: '<name>_detected.jpg' in this folder, with
-        the number of the frame in it for one of a video.
+        """Write the annotated image; the suffix decides the format.
 
-        Returns where it was written; raises UserError for a suffix that no encoder knows or a folder that is not there.
+        Default: '<name>_detected.jpg' in this folder, with the number of the frame behind the name of a video. Returns
+        where it was written; raises UserError for a suffix that no encoder knows or a folder that is not there.
         """
         frame = "" if self.frame is None else f"_{self.frame:06d}"
         target = Path(f"{Path(self.path).stem or 'image'}{frame}_detected.jpg" if filename is None else filename)
